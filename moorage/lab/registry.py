@@ -1,0 +1,118 @@
+"""The lab's registry: a sealed internet in which the public registries' names hold the lab's images."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+from pathlib import Path
+
+from moorage.lab import base_image, build, certificates
+from moorage.lab.errors import LabError
+from moorage.lab.process import Progress, attempt, docker
+from moorage.lab.settings import Settings
+
+NAMES = (
+    "registry-1.docker.io",
+    "ghcr.io",
+    "quay.io",
+    "docker.n8n.io",
+    "nvcr.io",
+    "gcr.io",
+    "registry.example.com",
+)
+MANIFESTS = (
+    "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json"
+)
+START_SECONDS = 60
+
+
+def run_arguments(settings: Settings, image: str, tls: Path) -> list[str]:
+    """The arguments that start the registry's container."""
+    name = settings.registry_container
+    return [
+        *["run", "--detach", "--name", name, "--hostname", name, "--label", settings.label],
+        *["--restart", "unless-stopped"],
+        *["--network", settings.network, "--ip", settings.registry_address],
+        *["--publish", "127.0.0.1::443"],
+        *["--volume", f"{tls / 'server.crt'}:/tls/server.crt:ro"],
+        *["--volume", f"{tls / 'server.key'}:/tls/server.key:ro"],
+        *["--volume", f"{name}:/var/lib/registry"],
+        image,
+    ]
+
+
+def ensure(settings: Settings, progress: Progress) -> None:
+    """Make sure that the registry runs with the present image and certificate."""
+    tls = certificates.certificate(settings, NAMES)
+    base = base_image.ensure(settings, "trixie", progress)
+    image = build.ensure(settings, build.Build("registry", "registry", {"BASE": base}), progress)
+    name = settings.registry_container
+    template = "{{.Config.Image}} {{.State.Running}} {{.Created}}"
+    found = attempt(["docker", "inspect", "--format", template, name])
+    state = found.stdout.decode().split() if found.returncode == 0 else []
+    if state[:2] == [image, "true"]:
+        return
+    if state[:1] == [image]:
+        docker("start", name, what="Starting the lab's registry")
+    else:
+        if state:
+            docker("rm", "--force", name, what="Replacing the lab's registry")
+        progress("Starting the lab's registry")
+        docker(*run_arguments(settings, image, tls), what="Starting the lab's registry")
+    wait(settings)
+
+
+def wait(settings: Settings) -> None:
+    """Wait until the registry answers."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if Client(settings).status("/v2/") == http.client.OK:
+                return
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.2)  # not listening yet
+    log = attempt(["docker", "logs", "--tail", "10", settings.registry_container])
+    raise LabError(
+        f"The lab's registry did not answer within {START_SECONDS} seconds.",
+        key=settings.registry_container,
+        found=(log.stdout + log.stderr).decode(errors="replace"),
+        fix="Remove it with `moorage lab down --all` and start again.",
+    )
+
+
+def endpoint(settings: Settings) -> str:
+    """The registry's address on this machine, for pushing."""
+    argv = ["port", settings.registry_container, "443/tcp"]
+    fix = "Start the lab with `moorage lab up`."
+    return docker(*argv, what="Asking for the registry's port", fix=fix).split()[0]
+
+
+class Client:
+    """Asks the registry over one connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        host, port = endpoint(settings).rsplit(":", 1)
+        trust = ssl.create_default_context(cafile=str(settings.state / "ca" / "ca.crt"))
+        self._connection = http.client.HTTPSConnection(host, int(port), context=trust, timeout=10)
+
+    def _ask(self, method: str, path: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+        self._connection.request(method, path, headers={"Accept": MANIFESTS})
+        answer = self._connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+    def status(self, path: str) -> int:
+        """The status of a GET."""
+        return self._ask("GET", path)[0]
+
+    def digest(self, repository: str, tag: str) -> str:
+        """The digest of an image, or an empty text when the registry has none."""
+        status, headers, _ = self._ask("HEAD", f"/v2/{repository}/manifests/{tag}")
+        return str(headers["Docker-Content-Digest"]) if status == http.client.OK else ""
+
+    def repositories(self) -> list[str]:
+        """The names of all repositories."""
+        _, _, body = self._ask("GET", "/v2/_catalog?n=1000")
+        return list(json.loads(body)["repositories"])
