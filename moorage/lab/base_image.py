@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 
 from moorage.lab import engine
 from moorage.lab.process import Progress, attempt, docker, is_installed, run
-from moorage.lab.settings import Settings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moorage.lab.settings import Settings
+    from pathlib import Path
 
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 PULL_SECONDS = 180
@@ -73,9 +76,7 @@ def bootstrap(settings: Settings, suite: str, tar: Path, progress: Progress) -> 
     """Make a base image's root file system with mmdebstrap."""
     if not is_installed("mmdebstrap"):
         engine.install(["mmdebstrap"], settings, progress)
-    progress(
-        f"No registry answers: making debian:{suite} from this machine's Debian mirror (about a minute)"
-    )
+    progress(f"No registry answers: making debian:{suite} from this machine's Debian mirror (about a minute)")
     argv = ["apt-get", "indextargets", "--format", "$(SITE)|$(ORIGIN)|$(LABEL)"]
     targets = run([*argv, "Created-By: Packages"], what="Asking apt for its mirrors")
     tar.parent.mkdir(parents=True, exist_ok=True)

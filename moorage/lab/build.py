@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from moorage.lab.process import Progress, attempt, run
-from moorage.lab.settings import Settings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moorage.lab.settings import Settings
+    from collections.abc import Mapping
 
 IMAGES = Path(__file__).parent / "images"
 HASH_LENGTH = 16

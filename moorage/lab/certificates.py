@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 
 from moorage.lab.process import run
-from moorage.lab.settings import Settings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moorage.lab.settings import Settings
+    from pathlib import Path
 
 DAYS = "3650"
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]

@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 
 from moorage.lab import lab
 from moorage.lab.errors import LabError
 from moorage.lab.settings import OPERATING_SYSTEMS
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def comma_list(text: str) -> list[str]:
@@ -26,9 +29,7 @@ def parser(program: str = "python -m moorage.lab") -> argparse.ArgumentParser:
     verbs = root.add_subparsers(dest="verb", required=True)
     upwards = verbs.add_parser("up", help="start hosts and the registry; what runs is reused")
     upwards.add_argument("--hosts", type=int, default=1, help="how many: lab1, lab2, … (default 1)")
-    upwards.add_argument(
-        "--names", type=comma_list, help="names of the hosts, in place of a number"
-    )
+    upwards.add_argument("--names", type=comma_list, help="names of the hosts, in place of a number")
     upwards.add_argument("--os", default="debian13", choices=list(OPERATING_SYSTEMS), dest="system")
     upwards.add_argument(
         "--images",
@@ -66,7 +67,7 @@ def main(argv: Sequence[str], program: str = "python -m moorage.lab") -> int:
     try:
         return run(arguments)
     except LabError as error:
-        print(error, file=sys.stderr)  # noqa: T201 (this is the lab's own command line)
+        print(error, file=sys.stderr)
         return error.exit_code
 
 
@@ -82,9 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
             command.insert(2, "--tty")
         return subprocess.call(command)
     if verb in {"stop", "kill", "start", "reboot"}:
-        {"stop": lab.stop, "kill": lab.kill, "start": lab.start, "reboot": lab.reboot}[verb](
-            arguments.name
-        )
+        {"stop": lab.stop, "kill": lab.kill, "start": lab.start, "reboot": lab.reboot}[verb](arguments.name)
         return os.EX_OK
     say = None if arguments.quiet else tell
     if verb == "up":
@@ -117,24 +116,23 @@ def up_result(started: lab.Lab) -> dict[str, object]:
         "inventory": str(started.inventory),
         "vault_password_file": str(started.vault_password_file),
         "login": lab.login(started),
+        "known_hosts": (started.inventory / "known_hosts").read_text(),
     }
 
 
 def tell(message: str) -> None:
     """Show progress where it does not mix with the result."""
-    print(message, file=sys.stderr, flush=True)  # noqa: T201
+    print(message, file=sys.stderr, flush=True)
 
 
 def show(arguments: argparse.Namespace, result: dict[str, object]) -> None:
     """Print a result, as JSON or for people."""
     if arguments.json:
-        print(json.dumps(result, indent=2))  # noqa: T201
+        print(json.dumps(result, indent=2))
         return
     for key, value in result.items():
         if key == "hosts" and isinstance(value, list):
             for host in value:
-                print(
-                    f"{host['name']:<24} {host['address']:<16} {host['operating_system']:<10} {host['container']}"
-                )  # noqa: T201
+                print(f"{host['name']:<24} {host['address']:<16} {host['operating_system']:<10} {host['container']}")
         elif key in {"inventory", "removed"}:
-            print(f"{key}: {', '.join(value) if isinstance(value, list) else value}")  # noqa: T201
+            print(f"{key}: {', '.join(value) if isinstance(value, list) else value}")

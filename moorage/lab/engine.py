@@ -9,7 +9,10 @@ from pathlib import Path
 
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker, is_installed, run
-from moorage.lab.settings import Settings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moorage.lab.settings import Settings
 
 PID_FILE = Path("/var/run/docker.pid")
 CGROUP = Path("/sys/fs/cgroup")
@@ -80,9 +83,7 @@ def v1_controllers(table: str) -> list[str]:
 def cgroup_mounts(controllers: list[str], mounted: set[str]) -> list[tuple[Path, list[str]]]:
     """The cgroup v1 mounts that are missing: folder and mount command, in order."""
     wanted = [(CGROUP, ["mount", "-t", "tmpfs", "-o", "mode=0755", "cgroup"])]
-    wanted += [
-        (CGROUP / name, ["mount", "-t", "cgroup", "-o", name, "cgroup"]) for name in controllers
-    ]
+    wanted += [(CGROUP / name, ["mount", "-t", "cgroup", "-o", name, "cgroup"]) for name in controllers]
     # systemd in the hosts needs this named hierarchy
     wanted += [(CGROUP / "systemd", ["mount", "-t", "cgroup", "-o", "none,name=systemd", "cgroup"])]
     return [(folder, [*argv, str(folder)]) for folder, argv in wanted if str(folder) not in mounted]
@@ -120,7 +121,7 @@ def start(log: Path) -> None:
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
     with log.open("ab") as output:
         subprocess.Popen(
-            ["dockerd"],  # noqa: S607 (found on the search path)
+            ["dockerd"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

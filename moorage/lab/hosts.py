@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from moorage.lab import base_image, build, certificates, registry, state
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker
 from moorage.lab.settings import OPERATING_SYSTEMS, Settings
 from moorage.lab.state import LabHost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # No SYS_RESOURCE, SYS_MODULE, SYS_TIME, SYS_RAWIO; no privileged container.
 CAPABILITIES = (
@@ -87,14 +89,10 @@ def ensure_image(settings: Settings, operating_system: str, progress: Progress) 
 def inspect(settings: Settings) -> list[dict[str, Any]]:
     """All containers of the lab's hosts."""
     label = [f"label={settings.label}", "--filter", f"label={NAME_LABEL}"]
-    ids = docker(
-        "ps", "--all", "--quiet", "--filter", *label, what="Listing the lab's hosts"
-    ).split()
+    ids = docker("ps", "--all", "--quiet", "--filter", *label, what="Listing the lab's hosts").split()
     if not ids:
         return []
-    found: list[dict[str, Any]] = json.loads(
-        docker("inspect", *ids, what="Looking at the lab's hosts")
-    )
+    found: list[dict[str, Any]] = json.loads(docker("inspect", *ids, what="Looking at the lab's hosts"))
     return found
 
 
@@ -117,16 +115,12 @@ def free_addresses(settings: Settings, taken: set[str], count: int) -> list[str]
     return free[:count]
 
 
-def ensure(
-    settings: Settings, names: Sequence[str], operating_system: str, image: str
-) -> list[LabHost]:
+def ensure(settings: Settings, names: Sequence[str], operating_system: str, image: str) -> list[LabHost]:
     """Make sure that hosts of these names exist and run; those that exist are reused."""
     existing = {from_inspection(item).name: item for item in inspect(settings)}
     key = (settings.state / "id_ed25519.pub").read_text().split()[1]
     taken = {from_inspection(item).address for item in existing.values()}
-    addresses = free_addresses(
-        settings, taken, len([name for name in names if name not in existing])
-    )
+    addresses = free_addresses(settings, taken, len([name for name in names if name not in existing]))
     result = []
     for name in names:
         if name in existing:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from moorage.lab import engine, hosts, registry, state
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker, silent
 from moorage.lab.settings import Settings
 from moorage.lab.state import LabHost, locked
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Lab:
     vault_password_file: Path
 
 
-def up(  # noqa: PLR0913 (keyword-only choices of one verb)
+def up(
     count: int = 1,
     *,
     names: Sequence[str] | None = None,

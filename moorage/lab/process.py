@@ -6,9 +6,12 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from moorage.lab.errors import LabError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Progress = Callable[[str], None]
 TAIL_LINES = 15
@@ -27,7 +30,7 @@ def attempt(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program and hand back whatever came of it."""
     try:
-        return subprocess.run(  # noqa: S603 (argument lists of the lab's own)
+        return subprocess.run(
             list(argv),
             input=data,
             stdin=subprocess.DEVNULL if data is None else None,
@@ -94,7 +97,5 @@ def docker(*arguments: str, what: str, fix: str = "", timeout: float | None = No
 
 def is_installed(program: str) -> bool:
     """Whether a program is on the search path (or in the system's sbin folders)."""
-    path = os.pathsep.join(
-        [os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"]
-    )
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
     return shutil.which(program, path=path) is not None

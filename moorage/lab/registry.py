@@ -6,12 +6,15 @@ import http.client
 import json
 import ssl
 import time
-from pathlib import Path
 
 from moorage.lab import base_image, build, certificates
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker
-from moorage.lab.settings import Settings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moorage.lab.settings import Settings
+    from pathlib import Path
 
 NAMES = (
     "registry-1.docker.io",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from moorage.lab.errors import LabError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_NAME = "moorage-lab"
 DEFAULT_SUBNET = "172.30.77.0/24"
@@ -44,7 +47,7 @@ class Settings:
                 expected=f"a network such as {DEFAULT_SUBNET}",
                 fix=f"Unset MOORAGE_LAB_SUBNET or correct it ({error}).",
             ) from error
-        if subnet.prefixlen > 24:  # noqa: PLR2004 (a /24 is what the fixed addresses need)
+        if subnet.prefixlen > 24:
             raise LabError(
                 "The lab's subnet is too small.",
                 key="MOORAGE_LAB_SUBNET",

@@ -10,14 +10,17 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, run
-from moorage.lab.settings import Settings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from moorage.lab.settings import Settings
+    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 USER = "deploy"
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
@@ -46,9 +49,7 @@ def check_names(names: Sequence[str]) -> None:
                 fix="Choose a name such as web1.",
             )
     if len(set(names)) != len(names):
-        raise LabError(
-            "A host name occurs twice.", key="--names", found=",".join(names), fix="Name each once."
-        )
+        raise LabError("A host name occurs twice.", key="--names", found=",".join(names), fix="Name each once.")
 
 
 @contextmanager
