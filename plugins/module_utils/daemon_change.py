@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import daemon_json, daemon_rules, docker_service
+from . import daemon_json, daemon_rules, docker_service, engine_host
 from .atomic_write import write
 from .daemon_json import NONE, RESTART, DaemonJsonError, Settings
 
@@ -92,11 +92,11 @@ def plan(places: Places, settings: Settings, defaults: Sequence[Settings]) -> Ch
     )
 
 
-def step_for(change: Change, *, restart: bool) -> str:
+def step_for(change: Change, *, restart_upgraded: bool) -> str:
     """Return what the engine needs: none, reload, restart or start."""
     if not docker_service.is_active():
         return docker_service.START
-    return RESTART if restart else change.action
+    return RESTART if restart_upgraded and _upgraded() else change.action
 
 
 def write_files(change: Change) -> None:
@@ -166,6 +166,11 @@ def _undo(change: Change, step: str, wait: float, reason: str) -> None:
         fix="see `journalctl -u docker -n 50` on the host",
         exit_code=FAILED,
     )
+
+
+def _upgraded() -> bool:
+    versions = engine_host.engine()
+    return bool(versions["running"]) and versions["running"] != versions["installed"]
 
 
 def _check(settings: Settings, text: str | None, name: str) -> None:

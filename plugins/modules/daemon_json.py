@@ -55,10 +55,9 @@ options:
       - Otherwise RV(action) says what the engine needs.
     type: bool
     default: false
-  restart:
+  restart_upgraded:
     description:
-      - With O(manage_service=true), restart the engine in any case, as after an upgrade of its
-        packages.
+      - With O(manage_service=true), restart the engine when another version is installed than runs.
     type: bool
     default: false
   start_seconds:
@@ -126,7 +125,9 @@ def change_daemon_json(given: dict[str, Any], *, check_mode: bool) -> dict[str, 
         pending=Path(PENDING),
     )
     change = daemon_change.plan(places, given["settings"], given["defaults"])
-    step = daemon_change.step_for(change, restart=given["restart"]) if manage else change.action
+    step = change.action
+    if manage:
+        step = daemon_change.step_for(change, restart_upgraded=given["restart_upgraded"])
     if manage and not check_mode:
         daemon_change.bring_up(change, step, given["start_seconds"])
     elif not check_mode:
@@ -153,7 +154,7 @@ def main() -> None:
             "backup": {"type": "path"},
             "record": {"type": "path"},
             "manage_service": {"type": "bool", "default": False},
-            "restart": {"type": "bool", "default": False},
+            "restart_upgraded": {"type": "bool", "default": False},
             "start_seconds": {"type": "int", "default": 120},
         },
         supports_check_mode=True,
