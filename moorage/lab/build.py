@@ -28,12 +28,14 @@ class Build:
         folder: The folder of `images/` that holds its Dockerfile.
         arguments: Build arguments.
         files: Further files of the build context.
+        dockerfile: The file of the build context that says how.
     """
 
     name: str
     folder: str
     arguments: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    dockerfile: str = "Dockerfile"
 
 
 def context_files(build: Build) -> dict[str, tuple[bytes, int]]:
@@ -65,7 +67,7 @@ def context(build: Build) -> bytes:
 def content_hash(build: Build) -> str:
     """The hash of everything that goes into an image."""
     digest = hashlib.sha256(context(build))
-    for key, value in sorted(build.arguments.items()):
+    for key, value in sorted({**build.arguments, "": build.dockerfile}.items()):
         digest.update(f"{key}={value}\0".encode())
     return digest.hexdigest()[:HASH_LENGTH]
 
@@ -78,7 +80,7 @@ def reference(settings: Settings, build: Build) -> str:
 def arguments(tag: str, build: Build) -> list[str]:
     """The command that builds an image from a tar file on its standard input."""
     given = [f"--build-arg={key}={value}" for key, value in sorted(build.arguments.items())]
-    return ["docker", "build", "--force-rm", "--tag", tag, *given, "-"]
+    return ["docker", "build", "--force-rm", "--file", build.dockerfile, "--tag", tag, *given, "-"]
 
 
 def exists(tag: str) -> bool:

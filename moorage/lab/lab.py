@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from moorage.lab import engine, hosts, registry, state
+from moorage.lab import images as service_images
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker, silent
 from moorage.lab.settings import Settings
@@ -30,7 +31,7 @@ def up(
     *,
     names: Sequence[str] | None = None,
     operating_system: str = "debian13",
-    images: Sequence[str] = (),
+    images: str | Sequence[str] = (),
     on_progress: Progress | None = None,
 ) -> Lab:
     """Start hosts and the registry; what runs already is reused.
@@ -49,6 +50,9 @@ def up(
     with locked(settings, "images", progress):
         registry.ensure(settings, progress)
         image = hosts.ensure_image(settings, operating_system, progress)
+    references = [images] if isinstance(images, str) else images
+    with locked(settings, "service-images", progress):
+        service_images.ensure(settings, references, progress)
     with locked(settings, "hosts", progress):
         running = hosts.ensure(settings, wanted, operating_system, image)
         keys = {host.address: hosts.wait(host) for host in running}

@@ -101,8 +101,11 @@ class Client:
         trust = ssl.create_default_context(cafile=str(settings.state / "ca" / "ca.crt"))
         self._connection = http.client.HTTPSConnection(host, int(port), context=trust, timeout=10)
 
-    def _ask(self, method: str, path: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-        self._connection.request(method, path, headers={"Accept": MANIFESTS})
+    def _ask(
+        self, method: str, path: str, data: bytes | None = None, kind: str = ""
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        headers = {"Accept": MANIFESTS, **({"Content-Type": kind} if kind else {})}
+        self._connection.request(method, path, data, headers)
         answer = self._connection.getresponse()
         return answer.status, answer.headers, answer.read()
 
@@ -114,6 +117,23 @@ class Client:
         """The digest of an image, or an empty text when the registry has none."""
         status, headers, _ = self._ask("HEAD", f"/v2/{repository}/manifests/{tag}")
         return str(headers["Docker-Content-Digest"]) if status == http.client.OK else ""
+
+    def alias(self, repository: str, tag: str, name: str) -> bool:
+        """Give the image of a tag a further tag; say whether there is such an image."""
+        digest = self.digest(repository, tag)
+        if digest and digest != self.digest(repository, name):
+            path = f"/v2/{repository}/manifests/"
+            _, headers, manifest = self._ask("GET", f"{path}{digest}")
+            kind = str(headers["Content-Type"])
+            status, _, body = self._ask("PUT", f"{path}{name}", manifest, kind)
+            if status != http.client.CREATED:
+                raise LabError(
+                    "The lab's registry refused a tag.",
+                    key=f"{repository}:{name}",
+                    found=body.decode(errors="replace"),
+                    fix="Remove the registry with `moorage lab down --all` and start again.",
+                )
+        return bool(digest)
 
     def repositories(self) -> list[str]:
         """The names of all repositories."""

@@ -1,0 +1,50 @@
+"""Really connects to the databases that an application was told about."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+
+import psycopg2
+
+TIMEOUT_SECONDS = 3
+
+
+def failures() -> dict[str, str]:
+    """What cannot be reached or used now, by name."""
+    checks = {"postgres": ("DATABASE_URL", postgres), "qdrant": ("QDRANT_URL", qdrant)}
+    found = {}
+    for name, (variable, check) in checks.items():
+        url = os.environ.get(variable, "")
+        message = check(url) if url else ""
+        if message:
+            found[name] = message
+    return found
+
+
+def postgres(url: str) -> str:
+    """Why a query on PostgreSQL fails, or an empty text."""
+    try:
+        connection = psycopg2.connect(url, connect_timeout=TIMEOUT_SECONDS)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("select 1")
+                cursor.fetchone()
+        finally:
+            connection.close()
+    except psycopg2.Error as error:
+        return str(error).strip().splitlines()[-1]
+    return ""
+
+
+def qdrant(url: str) -> str:
+    """Why Qdrant does not list its collections to us, or an empty text."""
+    request = urllib.request.Request(  # noqa: S310 (the URL of a container in the same network)
+        url.rstrip("/") + "/collections", headers={"api-key": os.environ.get("QDRANT_API_KEY", "")}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+            answer.read()
+    except OSError as error:  # URLError, HTTPError and time-outs are all of this kind
+        return str(error)
+    return ""
