@@ -18,9 +18,9 @@ NEWER = ("python3.13", "python3.12", "python3.11", "python3.14", "python3")
 MARK = "MOORAGE_RESTARTED"
 
 
-def find_python():
+def find_python() -> str:
     """Return the path of an interpreter that is new enough, or an empty string."""
-    check = "import sys; sys.exit(sys.version_info < %r)" % (NEEDED,)
+    check = f"import sys; sys.exit(sys.version_info < {NEEDED})"
     for name in NEWER:
         path = shutil.which(name)
         if path and subprocess.call([path, "-c", check], stderr=subprocess.DEVNULL) == 0:
@@ -28,27 +28,27 @@ def find_python():
     return ""
 
 
-def restart_with_newer_python():
+def restart_with_newer_python() -> None:
     """Start again with a newer interpreter, or say what to install and end with exit code 2."""
     path = "" if MARK in os.environ else find_python()
     if not path:
+        version = ".".join(str(part) for part in sys.version_info[:3])
         sys.stderr.write(
-            "Moorage needs Python 3.11 or newer; this is %s %s and no newer one is on the PATH.\n"
+            f"Moorage needs Python 3.11 or newer; {sys.executable} is {version}, and the PATH has no newer one.\n"
             "  fix: install one (Debian 12 and newer: apt install python3 python3-venv)\n"
-            % (sys.executable, ".".join(str(part) for part in sys.version_info[:3]))
         )
         sys.exit(2)
     os.environ[MARK] = "1"
-    os.execv(path, [path, os.path.abspath(__file__)] + sys.argv[1:])  # noqa: S606 (no shell)
+    os.execv(path, [path, os.path.realpath(__file__), *sys.argv[1:]])
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     """Hand out the public API of ``moorage`` as attributes of this module."""
-    import moorage  # noqa: PLC0415 (the door must open without it)
+    import moorage
 
     if name in moorage.__all__:
         return getattr(moorage, name)
-    raise AttributeError("module 'runner' has no attribute %r" % name)
+    raise AttributeError(f"module 'runner' has no attribute {name!r}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
+
     from moorage.events import Event
     from moorage.provisioner import Provisioner
     from moorage.result import Check, HostResult, Result
@@ -38,12 +39,12 @@ if _LINK.is_dir() and str(_LINK) not in sys.path:
     sys.path.append(str(_LINK))
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 (any of the public names)
+def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for."""
     if name not in _HOMES:
         raise AttributeError(f"module 'moorage' has no attribute {name!r}")
     if name == "Provisioner" and importlib.util.find_spec("ansible_runner") is None:
-        from moorage.environment import missing_message  # noqa: PLC0415 (only when it is needed)
+        from moorage.environment import missing_message
 
         raise ImportError(missing_message())
     return getattr(importlib.import_module(_HOMES[name]), name)

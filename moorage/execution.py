@@ -20,18 +20,18 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-import ansible_runner
+import ansible_runner.interface
+import ansible_runner.runner
 import pexpect
-from ansible_runner import runner as runner_module
 
 from moorage import processes, workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from io import RawIOBase
+    from pathlib import Path
 
 _SETTINGS = {"suppress_output_file": True, "suppress_ansible_output": True, "pexpect_timeout": 0.5}
 
@@ -89,9 +89,7 @@ def _watch(requests: RawIOBase, cancelled: threading.Event) -> None:
     cancelled.set()
 
 
-def _run(
-    request: Mapping[str, Any], folder: Path, wire: Wire, cancelled: threading.Event
-) -> tuple[str, int]:
+def _run(request: Mapping[str, Any], folder: Path, wire: Wire, cancelled: threading.Event) -> tuple[str, int]:
     """Run the playbook of the request and return ansible-runner's status and code."""
     _write(folder / "env" / "settings", _SETTINGS)
     _write(folder / "env" / "extravars", request["extra_vars"])
@@ -104,7 +102,7 @@ def _run(
         offered = workspace.one_time_file(folder / "vault-password", password)
         os.environ["ANSIBLE_VAULT_PASSWORD_FILE"] = str(folder / "vault-password")
     with offered:
-        done = ansible_runner.run(
+        done = ansible_runner.interface.run(
             private_data_dir=str(folder),
             project_dir=request["directory"],
             ident="run",
@@ -149,9 +147,8 @@ def _prepare_runner() -> None:
         processes.end_descendants(first=pid)
 
     end_with_me = functools.partial(processes.end_with_parent, os.getpid())
-    start: Callable[..., Any] = functools.partial(pexpect.spawn, preexec_fn=end_with_me)
-    runner_module.pexpect.spawn = start
-    runner_module.Runner.handle_termination = staticmethod(terminate)
+    pexpect.spawn = functools.partial(pexpect.spawn, preexec_fn=end_with_me)  # type: ignore[assignment,misc]
+    ansible_runner.runner.Runner.handle_termination = staticmethod(terminate)  # type: ignore[method-assign]
 
 
 def _stop_connections(folder: Path) -> None:

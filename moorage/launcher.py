@@ -13,7 +13,7 @@ import sys
 import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from moorage import events
 
@@ -85,6 +85,8 @@ class PlaybookRun:
             start_new_session=True,  # Ctrl-C reaches the runner only, which then cancels
             text=True,
         )
+        self._input = cast("IO[str]", self._process.stdin)
+        self._output = cast("IO[str]", self._process.stdout)
         self._complaints: list[str] = []
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -95,8 +97,7 @@ class PlaybookRun:
         if self._cancelled:
             self._tell("cancel")
         ending = None
-        assert self._process.stdout is not None  # noqa: S101 (a pipe was asked for above)
-        for line in self._process.stdout:
+        for line in self._output:
             item = json.loads(line)
             if item["type"] == "end":
                 ending = Ending(item["status"], item["rc"])
@@ -111,6 +112,11 @@ class PlaybookRun:
         """What the process printed besides events: empty unless something broke."""
         return "".join(self._complaints)
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was asked to end."""
+        return self._cancelled
+
     def cancel(self) -> None:
         """End the run; safe from any thread, and more than once."""
         self._cancelled = True
@@ -118,9 +124,8 @@ class PlaybookRun:
 
     def close(self) -> None:
         """End the process, whatever state it is in, and wait for it."""
-        assert self._process.stdin is not None  # noqa: S101 (a pipe was asked for above)
         with contextlib.suppress(OSError):
-            self._process.stdin.close()
+            self._input.close()
         try:
             self._process.wait(timeout=8)
         except subprocess.TimeoutExpired:
@@ -128,11 +133,9 @@ class PlaybookRun:
             self._process.wait()
 
     def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None  # noqa: S101 (a pipe was asked for above)
         with self._lock, contextlib.suppress(BrokenPipeError, ValueError):
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
+            self._input.write(line + "\n")
+            self._input.flush()
 
     def _listen(self) -> None:
-        assert self._process.stderr is not None  # noqa: S101 (a pipe was asked for above)
-        self._complaints.extend(self._process.stderr)
+        self._complaints.extend(cast("IO[str]", self._process.stderr))

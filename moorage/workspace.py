@@ -25,7 +25,7 @@ def memory_folder() -> Path:
     """Return this user's own 0700 folder on a file system that is kept in memory, made if needed."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     bases = [Path(runtime)] if runtime else []
-    bases += [Path("/dev/shm"), Path(tempfile.gettempdir())]  # noqa: S108 (0700, owner checked below)
+    bases += [Path("/dev/shm"), Path(tempfile.gettempdir())]  # noqa: S108 (0700, its owner is checked)
     base = next(path for path in bases if path.is_dir() and os.access(path, os.W_OK | os.X_OK))
     folder = base / f"moorage-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
