@@ -1,0 +1,126 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action behind moorage.stacks.stack: loads a stack here, lets the host program answer there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
+from ansible_collections.moorage.stacks.plugins.plugin_utils import host_program, stack_request
+from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import load_stack
+
+_WITH_STACK = ("plan", "stage")
+_READ_ONLY = ("verify", "status")
+
+
+class ActionModule(ActionBase):
+    """Adapter: the task's arguments in, the host program's answer out."""
+
+    _supports_check_mode = True
+    _requires_connection = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
+        """Run one verb for one stack."""
+        result: dict[str, Any] = super().run(task_vars=task_vars)
+        _validation, arguments = self.validate_argument_spec(argument_spec=_ARGUMENTS)
+        try:
+            answer = self._answer(arguments, task_vars or {})
+        except MoorageError as error:
+            answer = {
+                "verb": arguments["verb"], "stack": arguments["name"] or arguments["path"],
+                "outcome": "config_error", "exit_code": error.exit_code, "error": error.as_dict(),
+                "summary": str(error), "changed": False, "msg": str(error),
+            }  # fmt: skip
+        answer.setdefault("changed", False)
+        result["changed"] = answer["changed"]
+        if "diff" in answer:
+            result["diff"] = answer.pop("diff")
+        if answer["exit_code"] != 0:
+            result["failed"] = True
+            result["msg"] = answer.get("msg") or answer["summary"]
+        result["moorage"] = answer
+        return result
+
+    def _answer(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        verb = arguments["verb"]
+        deploy = verb == "plan" and not self._task.check_mode
+        request: dict[str, Any] = {
+            "project": arguments["project"], "deploy": deploy, "wait_seconds": arguments["wait_seconds"],
+            "accept_volumes": arguments["accept_volumes"], "number": arguments["number"],
+            "operator": arguments["operator"], "with_data": arguments["with_data"],
+        }  # fmt: skip
+        name = arguments["project"]
+        if verb in _WITH_STACK:
+            stack, built = self._request(arguments, task_vars)
+            request.update(built)
+            name = stack.name
+        elif not name:
+            folder = self._folder(arguments, task_vars)
+            stack = load_stack(folder, arguments["overlays"])
+            request["project"], name = stack.project, stack.name
+        candidate = request.pop("candidate", None) if verb == "plan" else None
+        read_only = verb in _READ_ONLY or bool(self._task.check_mode)
+        answer = host_program.call(self._execute, verb, request, read_only=read_only)
+        if answer.get("need_candidate"):
+            request["candidate"] = candidate
+            answer = host_program.call(self._execute, verb, request, read_only=read_only)
+        address = str(task_vars.get("ansible_host", task_vars.get("inventory_hostname", "")))
+        answer["urls"] = [_url(entrance, address) for entrance in answer.pop("entrances", [])]
+        if verb == "plan" and deploy:
+            answer["pending"], answer["changed"] = answer.get("changed", False), False
+        return {"verb": verb, "stack": name, "project": request["project"], **answer}
+
+    def _request(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Any:
+        secrets = self._templar.template(task_vars.get(arguments["secrets_variable"], {}))
+        visible = {key: value for key, value in task_vars.items() if key != arguments["secrets_variable"]}
+        templar = self._templar.copy_with_new_env(available_variables=visible)
+        return stack_request.build(
+            self._folder(arguments, task_vars),
+            overlays=arguments["overlays"],
+            profiles=arguments["profiles"],
+            project=arguments["project"],
+            environment=arguments["environment"],
+            secrets=secrets or {},
+            record={"operator": arguments["operator"], "run": arguments["run_id"]},
+            render=lambda text: str(templar.template(trust_as_template(text), escape_backslashes=False)),
+        )
+
+    def _folder(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Path:
+        inventory = Path(str(task_vars.get("inventory_dir") or self._loader.get_basedir()))
+        places = [inventory, inventory.parent, inventory.parent.parent, Path.cwd()]
+        return stack_request.find_stack(arguments["path"] or arguments["name"], places)
+
+    def _execute(self, command: str, data: bytes) -> tuple[int, str, str]:
+        done = self._low_level_execute_command(command, in_data=data or b"\n", sudoable=True)
+        if done["rc"] == 255 and self._connection.transport.endswith("ssh"):
+            raise AnsibleConnectionFailure(done["stderr"].strip() or "the connection was lost")
+        return int(done["rc"]), str(done["stdout"]), str(done["stderr"])
+
+
+def _url(entrance: dict[str, Any], address: str) -> dict[str, str]:
+    host = entrance["host_ip"] or address
+    return {"name": entrance["name"], "url": f"http://{host}:{entrance['port']}{entrance['path']}"}
+
+
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "verb": {"type": "str", "required": True, "choices": ["plan", "stage", "apply", "verify", "status", "destroy"]},
+    "name": {"type": "str", "default": ""},
+    "path": {"type": "str", "default": ""},
+    "project": {"type": "str", "default": ""},
+    "overlays": {"type": "list", "elements": "str", "default": []},
+    "profiles": {"type": "list", "elements": "str", "default": []},
+    "environment": {"type": "dict", "default": {}},
+    "secrets_variable": {"type": "str", "default": "compose_stack_secrets"},
+    "accept_volumes": {"type": "list", "elements": "str", "default": []},
+    "wait_seconds": {"type": "int", "default": 300},
+    "number": {"type": "str", "default": ""},
+    "operator": {"type": "str", "default": ""},
+    "run_id": {"type": "str", "default": ""},
+    "with_data": {"type": "bool", "default": False},
+}

@@ -1,0 +1,123 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A candidate: the files of a stack that may become a release, in a private folder of its own."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import places, secret_store
+from .engine import ENVIRONMENT, capture
+from .errors import PREFLIGHT, MoorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# What stands in a model for the candidate's folder, which is gone afterwards.
+FOLDER = "/candidate"
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """What the controller sent.
+
+    Attributes:
+        project: The Compose project.
+        compose_files: Names of the Compose files, in merging order.
+        profiles: The chosen profiles.
+        files: Path below the stack's folder to (content, permission bits).
+        extension: The merged and checked ``x-moorage`` blocks.
+        environment: Variables that are no secrets.
+        secrets: Values of the declared secrets.
+        declared: What ``x-moorage.secrets`` says of each.
+        source: A checksum of all of it but the secrets.
+        record: Who, from where, which run, which overlays: for the release's record.
+    """
+
+    project: str
+    compose_files: tuple[str, ...]
+    profiles: tuple[str, ...]
+    files: Mapping[str, tuple[bytes, int]]
+    extension: Mapping[str, Any]
+    environment: Mapping[str, str]
+    secrets: Mapping[str, str]
+    declared: Mapping[str, Mapping[str, Any]]
+    source: str
+    record: Mapping[str, Any]
+
+    @classmethod
+    def from_request(cls, request: Mapping[str, Any]) -> Candidate:
+        """Return the candidate of a request as it came over the connection."""
+        sent = request["candidate"]
+        return cls(
+            project=request["project"],
+            compose_files=tuple(sent["compose_files"]),
+            profiles=tuple(sent["profiles"]),
+            files={name: (base64.b64decode(content), mode) for name, (content, mode) in sent["files"].items()},
+            extension=sent["extension"],
+            environment=sent["environment"],
+            secrets=request["secrets"],
+            declared=sent["declared"],
+            source=request["source"],
+            record=request["record"],
+        )
+
+    def model(self) -> dict[str, Any]:
+        """Return what Compose makes of the files, with a marker for each secret.
+
+        Raises:
+            MoorageError: What Compose has to say against them.
+        """
+        with self._folder() as folder:
+            command = ["docker", "compose", "--project-directory", str(folder)]
+            command += ["--env-file", "/dev/null", "-p", self.project]
+            for name in self.compose_files:
+                command += ["-f", str(folder / name)]
+            for profile in self.profiles:
+                command += ["--profile", profile]
+            markers = {name: secret_store.marker(name) for name in self.secrets}
+            status, output, errors = capture(
+                [*command, "config", "--format", "json"],
+                environment={**self.environment, **markers, **ENVIRONMENT},
+            )
+            if status != 0:
+                raise self._refusal(errors.replace(f"{folder}/", ""))
+            text = output.replace(str(folder), FOLDER).replace("$$", "$")
+        model: dict[str, Any] = json.loads(text)
+        return model
+
+    @contextlib.contextmanager
+    def _folder(self) -> Iterator[Path]:
+        places.make_private(places.RUN)
+        folder = Path(tempfile.mkdtemp(prefix=f"candidate-{self.project}-", dir=places.RUN))
+        try:
+            for name, (content, _mode) in self.files.items():
+                path = folder / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+    def _refusal(self, errors: str) -> MoorageError:
+        lines = [line for line in errors.splitlines() if line.strip() and "level=warning" not in line]
+        text = "\n".join(lines[-5:])
+        fix = "correct the file and run again; nothing was changed"
+        if "required variable" in text:
+            fix = "set it under environment: of this stack in the inventory (or in the stack's .env)"
+        return MoorageError(
+            "Compose refuses the stack",
+            file=", ".join(self.compose_files),
+            found=text,
+            expected="files that docker compose config accepts",
+            fix=fix,
+            exit_code=PREFLIGHT,
+        )

@@ -1,0 +1,181 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The answers of the host program that belong to a deploy: plan, stage, apply."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from . import difference, engine, places, planning, secret_store, staging, unit
+from .candidate import Candidate
+from .drafting import Draft, draft
+from .errors import LOCKED, PREFLIGHT, MoorageError
+from .inspecting import describe_services, entrances
+from .journal import unfinished
+from .release import Release, current_number, load
+from .transaction import COMMITTED, EXIT_CODES
+from .verification import fault_summary, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Answer = dict[str, Any]
+
+
+def answer_plan(request: Mapping[str, Any]) -> Answer:
+    """Say what a deploy would do; with nothing to do, verify as well.
+
+    Asks for the candidate (``need_candidate``) when the release in force was made from something else.
+    """
+    project = request["project"]
+    engine.versions()
+    if request["deploy"]:
+        _end_of_others(project, float(request["wait_seconds"]))
+    base = _base(project)
+    if base and base.source == request["source"] and _same_secrets(base, request["secrets"]):
+        if damaged := difference.damaged_files(base):
+            return _restored(base, damaged, request)
+        return _planned(base, base, request, None)
+    if "candidate" not in request:
+        return {"need_candidate": True}
+    drafted = draft(Candidate.from_request(request))
+    return _planned(drafted.release, base, request, drafted)
+
+
+def _restored(base: Release, damaged: list[str], request: Mapping[str, Any]) -> Answer:
+    """File sets that were changed by hand are written again from the candidate."""
+    if "candidate" not in request:
+        return {"need_candidate": True}
+    drafted = draft(Candidate.from_request(request))
+    answer = _planned(drafted.release, base, request, drafted)
+    answer["plan"]["record"] = True
+    answer.update(outcome="planned", exit_code=0, changed=True, restore=damaged)
+    answer["summary"] = f"files that were changed by hand are written again: {', '.join(damaged)}"
+    return answer
+
+
+def _base(project: str) -> Release | None:
+    number = current_number(project)
+    return load(project, number) if number else None
+
+
+def _same_secrets(base: Release, values: Mapping[str, str]) -> bool:
+    key = secret_store.host_key()
+    fingerprints = {name: secret_store.fingerprint(key, value) for name, value in values.items()}
+    return dict(base.secrets) == fingerprints
+
+
+def _end_of_others(project: str, seconds: float) -> None:
+    """Wait for a transaction that is under way, and let one that was cut off come to its end."""
+    unit.wait_until_free(project, seconds)
+    folder = places.transactions(project)
+    left = unfinished(folder) if folder.exists() else None
+    if left:
+        unit.start(project, "-", "recovery", left)
+        unit.follow(project, left)
+
+
+def _planned(new: Release, base: Release | None, request: Mapping[str, Any], drafted: Draft | None) -> Answer:
+    plan = planning.plan(new, base, set(request.get("accept_volumes", ())))
+    answer: Answer = {
+        "release": base.number if base else None,
+        "plan": plan.as_dict(),
+        "changed": not plan.empty,
+        "number": "" if drafted or not base else base.number,
+        "checks": [dataclasses.asdict(check) for check in plan.checks],
+    }
+    if plan.checks:
+        details = "; ".join(check.detail for check in plan.checks)
+        answer.update(outcome="rejected", exit_code=PREFLIGHT, summary=f"{details}; nothing was changed")
+        answer["error"] = {"message": details, "fix": plan.checks[0].fix}
+    elif plan.empty:
+        answer.update(_verified(base or new, "unchanged"))
+    else:
+        answer.update(outcome="planned", exit_code=0, summary=_summary(plan))
+        answer["diff"] = _diff(new, base, drafted)
+    return answer
+
+
+def _summary(plan: planning.Plan) -> str:
+    parts = [
+        f"{kind} {', '.join(service for service, _why in getattr(plan, kind))}"
+        for kind in ("create", "recreate", "reload", "remove")
+        if getattr(plan, kind)
+    ]
+    return "; ".join(parts) or "the stack's definition changed; no container does"
+
+
+def _diff(new: Release, base: Release | None, drafted: Draft | None) -> list[dict[str, str]]:
+    before, after = planning.texts(base), planning.texts(new)
+    if drafted:
+        for service, files in drafted.live_sets.items():
+            after.update({f"{service}: {name}": text[0].decode() for name, text in files.items()})
+            before.update(_files_in_force(base, service) if base else {})
+    return [
+        {"before_header": name, "after_header": name, "before": before.get(name, ""), "after": after.get(name, "")}
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _files_in_force(base: Release, service: str) -> dict[str, str]:
+    if service not in base.live:
+        return {}
+    folder = places.live(base.project, service) / base.live[service].hash
+    return {f"{service}: {path.name}": path.read_text() for path in sorted(folder.glob("*"))}
+
+
+def _verified(release: Release, outcome: str) -> Answer:
+    checks = verify(release)
+    faults = [check for check in checks if not check.ok]
+    answer: Answer = {
+        "checks": [dataclasses.asdict(check) for check in checks],
+        "services": describe_services(release),
+        "entrances": entrances(release),
+        "release": release.number,
+    }
+    if faults:
+        answer.update(outcome="unverified", exit_code=1, summary=fault_summary(faults))
+        answer["error"] = {"message": fault_summary(faults), "fix": faults[0].fix}
+    else:
+        count = len(release.stack.services)
+        answer.update(outcome=outcome, exit_code=0, summary=f"{count}/{count} services verified")
+    return answer
+
+
+def answer_stage(request: Mapping[str, Any]) -> Answer:
+    """Pull what is missing and write the release; nothing that runs is touched."""
+    release = staging.stage(Candidate.from_request(request))
+    return {"outcome": "staged", "exit_code": 0, "changed": True, "number": release.number, "summary": release.number}
+
+
+def answer_apply(request: Mapping[str, Any]) -> Answer:
+    """Run the transaction in its unit and wait for its end."""
+    project, number = request["project"], request["number"]
+    try:
+        path = unit.start(project, number, request["operator"])
+    except OSError as error:
+        raise MoorageError(
+            "no room for the transaction's journal",
+            file=str(places.transactions(project)),
+            found=str(error),
+            fix="make room (df -h, df -i) and run again; nothing was changed",
+            exit_code=PREFLIGHT,
+        ) from error
+    done = unit.follow(project, path)
+    if done["result"] == COMMITTED:
+        return {**_verified(load(project, number), "committed"), "changed": True}
+    text = {
+        "rejected": "nothing was changed",
+        "rolled_back": f"release {done.get('release')} is back in force and verified",
+        "failed": "not undone: " + ("; ".join(done.get("undo_faults", [])) or "there is no earlier release"),
+    }[done["result"]]
+    left = "; ".join(f"{what} {why}" for what, why in done.get("left", {}).items())
+    return {
+        "outcome": done["result"], "exit_code": EXIT_CODES.get(done["result"], LOCKED),
+        "changed": done["result"] != "rejected", "release": done.get("release") or None,
+        "summary": f"release {number} failed: {done['reason']}; {text}" + (f"; left: {left}" if left else ""),
+        "error": {"message": done["reason"], "found": left, "expected": text, "fix": done.get("fix", "")},
+    }  # fmt: skip

@@ -1,0 +1,152 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How what runs differs from a release, and how one release differs from another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import engine, file_sets, places
+
+if TYPE_CHECKING:
+    from .release import Release
+from .secret_store import used_in
+
+# A difference of the live set of a service, not of its container.
+LIVE = "live:"
+
+
+def container_fault(container: dict[str, Any], release: Release, service: str, networks: Mapping[str, str]) -> str:
+    """Return why a container is not what the release wants, or an empty string.
+
+    Args:
+        container: The inspected container.
+        release: The release.
+        service: The container's service.
+        networks: The name of each network on the host to its id.
+    """
+    state = container["State"]
+    if container["Config"]["Labels"].get(engine.SPECIFICATION_LABEL) != release.specifications[service]:
+        return "runs another specification"
+    if release.images[service].id and container["Image"] != release.images[service].id:
+        return "runs another image"
+    if release.stack.services[service].one_shot and state["Status"] == "exited" and state["ExitCode"] == 0:
+        return ""
+    if state["Status"] != "running" or state["Paused"] or state["Restarting"]:
+        return f"is {state['Status']}"
+    if not engine.alive(container):
+        return f"is a ghost: its process {state['Pid']} is gone"
+    return _network_fault(container, release, service, networks)
+
+
+def _network_fault(container: dict[str, Any], release: Release, service: str, networks: Mapping[str, str]) -> str:
+    if container["HostConfig"]["NetworkMode"].startswith(("host", "none", "container", "service")):
+        return ""
+    have = {name: network["NetworkID"] for name, network in container["NetworkSettings"]["Networks"].items()}
+    stack = release.stack
+    wanted = {str(stack.networks[key]["name"]) for key in stack.services[service].networks}
+    if missing := sorted(wanted - set(have)):
+        return f"is not on the network {', '.join(missing)}"
+    if extra := sorted(set(have) - wanted):
+        return f"is on the network {', '.join(extra)}, which the stack does not name"
+    stale = sorted(name for name, identity in have.items() if networks.get(name) != identity)
+    if stale:
+        return f"is on a network {', '.join(stale)} that was removed"
+    if not engine.address(container):
+        return "has no address"
+    return ""
+
+
+def actual(release: Release) -> dict[str, str]:
+    """Return how what runs on this host differs from a release: service to reason, empty when not."""
+    networks = {network["Name"]: network["Id"] for network in engine.call("GET", "/networks")}
+    running = engine.by_service(release.project)
+    found: dict[str, str] = {}
+    for service in release.stack.services:
+        copies = running.get(service, [])
+        if len(copies) == 1:
+            reason = container_fault(copies[0], release, service, networks)
+        else:
+            reason = f"has {len(copies)} containers" if copies else "has no container"
+        if reason:
+            found[service] = reason
+    for service in sorted(set(running) - set(release.stack.services)):
+        found[service] = "is not in the release"
+    for service, live in release.live.items():
+        folder = places.live(release.project, service)
+        link = folder / "current"
+        if not link.is_symlink() or os.readlink(link) != live.hash:  # noqa: PTH115
+            found[LIVE + service] = "another configuration is in force"
+        elif not file_sets.intact(folder / live.hash):
+            found[LIVE + service] = "its configuration was changed by hand"
+    return found
+
+
+def damaged_files(release: Release) -> list[str]:
+    """Return the files of a release that were changed or removed on the host."""
+    folder = places.files(release.project)
+    secret_files = [
+        mount["source"] for body in release.bodies.values() for mount in body.get("volumes") or [] if _is_secret(mount)
+    ]
+    missing = [path for path in [release.env_file, *secret_files] if not os.path.exists(path)]  # noqa: PTH110
+    return missing + [str(folder / key) for key in release.file_sets if not file_sets.intact(folder / key)]
+
+
+def reasons(new: Release, old: Release, service: str) -> list[str]:
+    """Return field by field why a service of a new release differs from the old release's."""
+    if service not in old.bodies:
+        return ["new in this release"]
+    found = _fields(_readable(old.bodies[service]), _readable(new.bodies[service]), "")
+    if old.images[service].reference != new.images[service].reference:
+        found.append(f"image: {old.images[service].reference} -> {new.images[service].reference}")
+    elif old.images[service].id != new.images[service].id:
+        found.append(f"image: {new.images[service].reference} has another digest")
+    changed = {name for name, mark in new.secrets.items() if old.secrets.get(name) != mark}
+    used = _secret_names(new.bodies[service]) & changed
+    return found + [f"secret {name}: changed" for name in sorted(used)]
+
+
+def _secret_names(body: Mapping[str, Any]) -> set[str]:
+    names = used_in(body)
+    for mount in body.get("volumes") or []:
+        if str(mount.get("source", "")).startswith(str(places.SECRETS)):
+            names.add(os.path.basename(mount["source"]))  # noqa: PTH119
+    return names
+
+
+def _readable(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body whose lists of mounts and ports are maps, so that one change is one line."""
+    readable = dict(body)
+    readable["volumes"] = {
+        mount["target"]: {key: value for key, value in mount.items() if key != "target" and not _is_secret(mount)}
+        for mount in body.get("volumes") or []
+    }
+    readable["ports"] = {
+        f"{port.get('host_ip', '')}:{port.get('published', '')}:{port['target']}/{port.get('protocol', 'tcp')}": True
+        for port in body.get("ports") or []
+    }
+    return readable
+
+
+def _is_secret(mount: Mapping[str, Any]) -> bool:
+    return str(mount.get("source", "")).startswith(str(places.SECRETS))
+
+
+def _fields(old: Any, new: Any, path: str) -> list[str]:
+    if old == new:
+        return []
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return [
+            line
+            for key in sorted({*old, *new})
+            for line in _fields(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
+        ]
+    return [f"{path}: {_short(old)} -> {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    text = "(not set)" if value is None else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,101 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``x-moorage``: how the blocks of several Compose files become one, and what they may refer to."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .errors import MoorageError
+
+KEY = "x-moorage"
+
+
+def merge(base: Any, overlay: Any) -> Any:
+    """Return base with overlay on top: maps are merged deeply, everything else is replaced."""
+    if isinstance(base, Mapping) and isinstance(overlay, Mapping):
+        merged = dict(base)
+        for key, value in overlay.items():
+            merged[key] = merge(merged[key], value) if key in merged else value
+        return merged
+    return overlay
+
+
+def extract(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``x-moorage`` parts of one parsed Compose file, in the file's own shape."""
+    found: dict[str, Any] = {}
+    if document.get(KEY) is not None:
+        found[KEY] = document[KEY]
+    services = document.get("services")
+    if isinstance(services, Mapping):
+        found["services"] = {
+            name: {KEY: body[KEY]}
+            for name, body in services.items()
+            if isinstance(body, Mapping) and body.get(KEY) is not None
+        }
+    return found
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return the valid name that looks most like the given one, or an empty string."""
+    return next(iter(difflib.get_close_matches(name, sorted(valid), n=1)), "")
+
+
+def check_references(extension: Mapping[str, Any], services: Iterable[str]) -> None:
+    """Check that every name inside ``x-moorage`` stands for something.
+
+    Args:
+        extension: The merged and schema-checked ``x-moorage`` blocks.
+        services: The services of all chosen files, of every profile.
+
+    Raises:
+        MoorageError: A name that refers to nothing.
+    """
+    known = set(services)
+    gateways = set(extension.get(KEY, {}).get("gateways", {}))
+    for key, name, valid in _references(extension, known, gateways):
+        if name not in valid:
+            close = nearest(name, valid)
+            raise MoorageError(
+                "refers to something that is not there",
+                key=key,
+                found=name,
+                expected=f"one of {', '.join(sorted(valid)) or 'none'}",
+                fix=f"did you mean {close}?" if close else "",
+            )
+
+
+def _references(
+    extension: Mapping[str, Any], services: set[str], gateways: set[str]
+) -> Iterator[tuple[str, str, set[str]]]:
+    top = extension.get(KEY, {})
+    for name, gateway in top.get("gateways", {}).items():
+        yield f"{KEY}.gateways.{name}.service", gateway["service"], services
+    for index, check in enumerate(top.get("verify", [])):
+        yield f"{KEY}.verify[{index}].through", check["through"], gateways
+    layers = set(top.get("layers", []))
+    for service, body in extension.get("services", {}).items():
+        block, place = body[KEY], f"services.{service}.{KEY}"
+        if layers and "layer" in block:
+            yield f"{place}.layer", block["layer"], layers
+        if "reload" in block:
+            yield f"{place}.reload", service, {gateway["service"] for gateway in top.get("gateways", {}).values()}
+        yield from _route_references(top, block, place)
+        for index, probe in enumerate(block.get("probes", [])):
+            for target in probe.get("reaches", []):
+                yield f"{place}.probes[{index}].reaches", target.rsplit(":", 1)[0], services
+
+
+def _route_references(
+    top: Mapping[str, Any], block: Mapping[str, Any], place: str
+) -> Iterator[tuple[str, str, set[str]]]:
+    gateways = top.get("gateways", {})
+    for index, route in enumerate(block.get("routes", [])):
+        gateway = route.get("gateway", next(iter(gateways), ""))
+        yield f"{place}.routes[{index}].gateway", gateway, set(gateways)
+        if "rate_limit" in route:
+            limits = gateways.get(gateway, {}).get("rate_limits", {})
+            yield f"{place}.routes[{index}].rate_limit", route["rate_limit"], set(limits)

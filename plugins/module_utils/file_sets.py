@@ -1,0 +1,81 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Folders of files that lie at a path which is their content's checksum.
+
+The same content has the same path, so a service whose files did not change is not recreated, and a
+file set that a running container mounts is never written to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .atomic_write import sync_folder, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Files = Mapping[str, tuple[bytes, int]]
+
+
+def checksum(files: Files) -> str:
+    """Return the checksum of names, contents and execute bits."""
+    digest = hashlib.sha256()
+    for name, (content, mode) in sorted(files.items()):
+        digest.update(f"{name}\0{mode & 0o111:o}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+def store(folder: Path, files: Files) -> str:
+    """Write files to ``folder/<checksum>`` unless they are there; return the checksum.
+
+    Raises:
+        OSError: Nothing stands at the final path.
+    """
+    key = checksum(files)
+    final = folder / key
+    if final.exists():
+        return key
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{key}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(mode=0o755)
+    try:
+        for name, (content, mode) in files.items():
+            path = temporary / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(path, content, mode=0o755 if mode & 0o111 else 0o644)
+        temporary.rename(final)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(folder)
+    return key
+
+
+def read(folder: Path) -> Files:
+    """Return the files below a folder."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            mode = path.stat().st_mode & 0o777
+            found[path.relative_to(folder).as_posix()] = (path.read_bytes(), mode)
+    return found
+
+
+def intact(folder: Path) -> bool:
+    """Return whether a file set still has the content that its name says."""
+    return folder.is_dir() and checksum(read(folder)) == os.path.basename(folder)  # noqa: PTH119
+
+
+def below(files: Files, prefix: str) -> Files:
+    """Return the files under a folder of a candidate, or the one file of that name."""
+    if prefix in files:
+        return {os.path.basename(prefix): files[prefix]}  # noqa: PTH119
+    return {name[len(prefix) + 1 :]: entry for name, entry in files.items() if name.startswith(prefix + "/")}

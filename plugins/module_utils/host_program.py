@@ -1,0 +1,73 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program that works on a host: a JSON request on standard input, a JSON answer on standard output.
+
+It is packed with its neighbours as a zipapp and installed as ``/usr/local/lib/moorage/<version>.pyz``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import places, unit
+from .deploying import answer_apply, answer_plan, answer_stage
+from .errors import MoorageError
+from .inspecting import answer_destroy, answer_status, answer_verify
+from .journal import Journal, unfinished
+from .release import current_number
+from .transaction import Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# Before the answer: a login banner or a warning of sudo may stand above it.
+ANSWER = "MOORAGE-ANSWER "
+
+_VERBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "plan": answer_plan,
+    "stage": answer_stage,
+    "apply": answer_apply,
+    "verify": answer_verify,
+    "status": answer_status,
+    "destroy": answer_destroy,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one verb; return the exit status of the process."""
+    if arguments[0] == "transaction":
+        return _transaction(arguments[1], arguments[2], Path(arguments[3]))
+    began = time.monotonic()
+    try:
+        answer = _VERBS[arguments[0]](json.load(sys.stdin))
+    except MoorageError as error:
+        answer = {"outcome": "rejected", "exit_code": error.exit_code, "error": error.as_dict(), "summary": str(error)}
+    except OSError as error:
+        answer = {"outcome": "failed", "exit_code": 1, "error": {"message": str(error)}, "summary": str(error)}
+    answer["duration_s"] = round(time.monotonic() - began, 3)
+    sys.stdout.write(ANSWER + json.dumps(answer) + "\n")
+    return 0
+
+
+def _transaction(project: str, number: str, path: Path) -> int:
+    """Run in the transient unit: begin, or take up again what an earlier process left."""
+    places.make_private(places.RUN)
+    with (places.RUN / f"{project}.lock").open("w") as lock:
+        # The unit's name is the lock among ourselves; this one is for tools that a person runs.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        left = unfinished(places.transactions(project))
+        if left and left != path:
+            Transaction(project, Journal.open(left)).recover()
+        journal = Journal.open(path)
+        if journal.finished:
+            return 0
+        if journal.lines:
+            return Transaction(project, journal).recover()
+        journal.add("begin", target=number, base=current_number(project), operator=unit.holder(project))
+        return Transaction(project, journal).forward()

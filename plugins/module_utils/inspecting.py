@@ -1,0 +1,142 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The answers of the host program that look, and the one that takes a stack away."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from . import engine, places, unit
+from .errors import MoorageError
+from .release import Release, current_number, load
+from .verification import fault_summary, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Answer = dict[str, Any]
+
+
+def _in_force(project: str) -> Release:
+    number = current_number(project)
+    if not number:
+        raise MoorageError(
+            "this stack is not deployed on this host", key=project, expected="a committed release",
+            fix="run deploy first", exit_code=1,
+        )  # fmt: skip
+    return load(project, number)
+
+
+def answer_verify(request: Mapping[str, Any]) -> Answer:
+    """Make every check of the release in force."""
+    engine.versions()
+    release = _in_force(request["project"])
+    checks = verify(release)
+    faults = [check for check in checks if not check.ok]
+    bad = {check.service for check in faults}
+    count = len(release.stack.services)
+    answer: Answer = {
+        "outcome": "unverified" if faults else "verified",
+        "exit_code": 1 if faults else 0,
+        "changed": False,
+        "release": release.number,
+        "checks": [dataclasses.asdict(check) for check in checks],
+        "services": describe_services(release),
+        "entrances": entrances(release),
+        "summary": f"{count - len(bad & set(release.stack.services))}/{count} services verified",
+    }
+    if faults:
+        details = fault_summary(faults)
+        answer["summary"] += f": {details}"
+        answer["error"] = {"message": details, "fix": faults[0].fix}
+    return answer
+
+
+def answer_status(request: Mapping[str, Any]) -> Answer:
+    """Say what runs, and what is being done to it."""
+    engine.versions()
+    project = request["project"]
+    release = _in_force(project)
+    busy = unit.holder(project) if unit.active(project) else ""
+    return {
+        "outcome": "status", "exit_code": 0, "changed": False, "release": release.number,
+        "services": describe_services(release), "entrances": entrances(release), "record": dict(release.record),
+        "summary": f"release {release.number}" + (f"; under way: {busy}" if busy else ""),
+    }  # fmt: skip
+
+
+def describe_services(release: Release) -> list[dict[str, Any]]:
+    """Return a row for each service: state, health, image, ports."""
+    running = engine.by_service(release.project)
+    rows = []
+    order = {layer: index for index, layer in enumerate(release.stack.layers)}
+    services = sorted(release.stack.services.values(), key=lambda s: (order.get(s.layer, len(order)), s.name))
+    for service in services:
+        container = next(iter(running.get(service.name, [])), None)
+        state = container["State"] if container else {}
+        rows.append(
+            {
+                "service": service.name,
+                "layer": service.layer,
+                "state": state.get("Status", "missing"),
+                "health": (state.get("Health") or {}).get("Status", ""),
+                "image": release.images[service.name].reference,
+                "container": container["Id"][:12] if container else "",
+                "ports": [str(port) for port in service.ports],
+                "started": state.get("StartedAt", ""),
+            }
+        )
+    return rows
+
+
+def entrances(release: Release) -> list[dict[str, Any]]:
+    """Return the paths that a person can open: of the gateways and of published HTTP probes."""
+    found = []
+    for gateway in release.stack.gateways.values():
+        paths = [gateway.health, gateway.discovery, *(route.path for route in gateway.routes)]
+        for port in release.stack.services[gateway.service].ports:
+            if port.target == gateway.listen:
+                found += [_entrance(gateway.service, port.host_ip, port.published, path) for path in paths if path]
+    for service in release.stack.services.values():
+        for probe in service.probes:
+            for port in service.ports:
+                if probe.http and port.target == probe.port and service.name not in release.live:
+                    found.append(_entrance(service.name, port.host_ip, port.published, probe.http.path))
+    return found
+
+
+def _entrance(name: str, host_ip: str, port: int, path: str) -> dict[str, Any]:
+    return {"name": name, "host_ip": host_ip, "port": port, "path": path}
+
+
+def answer_destroy(request: Mapping[str, Any]) -> Answer:
+    """Remove a stack's containers and networks; with ``with_data`` its volumes, files and secrets too."""
+    project = request["project"]
+    engine.versions()
+    unit.wait_until_free(project, float(request["wait_seconds"]))
+    removed = []
+    for container in engine.containers(project):
+        engine.call("POST", f"/containers/{container['Id']}/stop")
+        engine.call("DELETE", f"/containers/{container['Id']}", force="1")
+        removed.append(f"container {container['Name'][1:]}")
+    label = f'{{"label": ["{engine.PROJECT_LABEL}={project}"]}}'
+    for network in engine.call("GET", "/networks", filters=label):
+        engine.call("DELETE", f"/networks/{network['Id']}", absent=(403, 404, 409))
+        removed.append(f"network {network['Name']}")
+    if request["with_data"]:
+        for volume in engine.call("GET", "/volumes", filters=label)["Volumes"] or []:
+            engine.call("DELETE", f"/volumes/{volume['Name']}")
+            removed.append(f"volume {volume['Name']}")
+        for folder in (places.state(project), places.secrets(project), places.data(project)):
+            if folder.exists():
+                shutil.rmtree(folder)
+                removed.append(str(folder))
+    elif places.current(project).is_symlink():
+        places.current(project).unlink()
+    return {
+        "outcome": "destroyed", "exit_code": 0, "changed": bool(removed), "release": None, "removed": removed,
+        "summary": f"removed {len(removed)} things" + ("" if request["with_data"] else "; volumes and releases stay"),
+    }  # fmt: skip

@@ -1,0 +1,225 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what ``docker compose config --format json`` printed, and ``x-moorage``, to a Stack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import MoorageError
+from .extension import KEY
+from .stack import Gateway, GatewayCheck, HttpCheck, Port, Probe, Route, Service, Stack
+from .units import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+GENERATED = "generated"
+
+
+def parse(model: Mapping[str, Any], extension: Mapping[str, Any], folder: str) -> Stack:
+    """Return the stack that a Compose model and ``x-moorage`` describe.
+
+    Args:
+        model: The parsed output of ``docker compose config --format json``.
+        extension: The merged and checked ``x-moorage`` blocks of all services, of every profile.
+        folder: The folder in which Compose ran: relative binds are below it.
+
+    Raises:
+        MoorageError: Something in the model that cannot be deployed.
+    """
+    top = extension.get(KEY, {})
+    waited_for = {
+        target
+        for body in model.get("services", {}).values()
+        for target, how in (body.get("depends_on") or {}).items()
+        if how.get("condition") == "service_completed_successfully"
+    }
+    services = {
+        name: _service(name, body, extension.get("services", {}).get(name, {}).get(KEY, {}), waited_for)
+        for name, body in sorted(model.get("services", {}).items())
+    }
+    if not services:
+        raise MoorageError("no service is enabled", expected="at least one", fix="choose a --profile")
+    gateways = {
+        name: _gateway(name, block, services, extension, folder)
+        for name, block in top.get("gateways", {}).items()
+        if block["service"] in services
+    }
+    return Stack(
+        project=str(model["name"]),
+        title=top.get("title", str(model["name"])),
+        layers=tuple(top.get("layers", ())),
+        services=services,
+        gateways=gateways,
+        networks=_used(model.get("networks"), {key for s in services.values() for key in s.networks}),
+        volumes=_used(model.get("volumes"), _volume_keys(services)),
+        checks=tuple(
+            GatewayCheck(check["name"], check["through"], _http(check["http"]))
+            for check in top.get("verify", [])
+            if check["through"] in gateways
+        ),
+        keep_releases=top.get("releases", {}).get("keep", 5),
+    )
+
+
+def _used(declared: Any, keys: set[str]) -> dict[str, Mapping[str, Any]]:
+    return {key: value or {} for key, value in sorted((declared or {}).items()) if key in keys}
+
+
+def _volume_keys(services: Mapping[str, Service]) -> set[str]:
+    return {
+        mount["source"]
+        for service in services.values()
+        for mount in service.body.get("volumes") or []
+        if mount["type"] == "volume" and mount.get("source")
+    }
+
+
+def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waited_for: set[str]) -> Service:
+    if not body.get("image"):
+        raise MoorageError(
+            "no image",
+            key=f"services.{name}.image",
+            expected="an image reference",
+            fix="build the image, push it to a registry, and name it here",
+        )
+    if int(((body.get("deploy") or {}).get("replicas", body.get("scale"))) or 1) != 1:
+        raise MoorageError(
+            "more than one replica",
+            key=f"services.{name}.deploy.replicas",
+            expected="1",
+            fix="run one container of each service; replicas behind a gateway are not supported yet",
+        )
+    return Service(
+        name=name,
+        image=str(body["image"]),
+        body={key: value for key, value in body.items() if not key.startswith("x-")},
+        layer=block.get("layer", ""),
+        stateful=block.get("stateful", False),
+        depends_on={target: how["condition"] for target, how in (body.get("depends_on") or {}).items()},
+        networks=() if body.get("network_mode") else tuple(sorted(body.get("networks") or ["default"])),
+        ports=tuple(_ports(name, body)),
+        probes=tuple(_probes(block, body)),
+        routes=tuple(_route(name, route) for route in block.get("routes", [])),
+        stable_seconds=seconds(block["stable_for"]) if "stable_for" in block else _stable_seconds(body),
+        reload_signal=block.get("reload", {}).get("signal", ""),
+        one_shot=name in waited_for,
+    )
+
+
+def _stable_seconds(body: Mapping[str, Any]) -> float:
+    """A crash loop shows within twice the health check's start interval, and within 10 s."""
+    interval = (body.get("healthcheck") or {}).get("start_interval")
+    return max(10.0, 2 * seconds(interval)) if interval else 10.0
+
+
+def _ports(name: str, body: Mapping[str, Any]) -> list[Port]:
+    found = []
+    for port in body.get("ports") or []:
+        published = str(port.get("published", ""))
+        if published and not published.isdigit():
+            raise MoorageError(
+                "a range of published ports",
+                key=f"services.{name}.ports",
+                found=published,
+                expected="one port on each line",
+            )
+        if published:
+            host_ip = port.get("host_ip", "")
+            protocol = port.get("protocol", "tcp")
+            found.append(Port(int(port["target"]), int(published), host_ip, protocol))
+    return found
+
+
+def _probes(block: Mapping[str, Any], body: Mapping[str, Any]) -> list[Probe]:
+    probes = [_probe(entry) for entry in block.get("probes", [])]
+    if (body.get("healthcheck") or {}).get("test", ["NONE"])[:1] != ["NONE"]:
+        start = seconds((body["healthcheck"]).get("start_period") or "0s")
+        probes.insert(0, Probe("health", "health check", deadline=start + 60))
+    if not block.get("probes"):
+        for port in _ports("", body):
+            if port.protocol == "tcp":
+                probes.append(Probe("tcp", f"TCP {port.target}", port=port.target))
+    return probes
+
+
+def _probe(entry: Mapping[str, Any]) -> Probe:
+    kind = next(name for name in ("http", "tcp", "reaches", "postgres") if name in entry)
+    deadline = seconds(entry["deadline"]) if "deadline" in entry else 60.0
+    if kind == "http":
+        http = _http(entry["http"])
+        name = entry.get("name") or f"GET :{http.port}{http.path}"
+        return Probe(kind, name, deadline, http=http, port=http.port or 0)
+    if kind == "tcp":
+        port = entry["tcp"]["port"]
+        return Probe(kind, entry.get("name") or f"TCP {port}", deadline, port=port)
+    if kind == "reaches":
+        pairs = [target.rsplit(":", 1) for target in entry["reaches"]]
+        targets = tuple((host, int(port)) for host, port in pairs)
+        return Probe(
+            kind,
+            entry.get("name") or f"reaches {', '.join(entry['reaches'])}",
+            deadline,
+            targets=targets,
+        )
+    block = entry["postgres"]
+    query = block.get("query", "select 1")
+    return Probe(
+        kind,
+        entry.get("name") or f"SQL {query}",
+        deadline,
+        user=block["user"],
+        database=block["database"],
+        query=query,
+        writes=block.get("writes", False),
+    )
+
+
+def _http(block: Mapping[str, Any]) -> HttpCheck:
+    return HttpCheck(block["path"], block.get("port"), block.get("status", 200), block.get("json", {}))
+
+
+def _route(service: str, block: Mapping[str, Any]) -> Route:
+    options = {key: value for key, value in block.items() if key not in ("path", "port", "gateway")}
+    return Route(path=block["path"], service=service, port=block["port"], **options)
+
+
+def _gateway(
+    name: str,
+    block: Mapping[str, Any],
+    services: Mapping[str, Service],
+    extension: Mapping[str, Any],
+    folder: str,
+) -> Gateway:
+    service = services[block["service"]]
+    source = f"{folder}/{GENERATED}/{name}"
+    mount = next((m["target"] for m in service.body.get("volumes") or [] if m.get("source") == source), "")
+    if not mount:
+        raise MoorageError(
+            "the gateway does not mount its configuration",
+            key=f"services.{service.name}.volumes",
+            expected=f"./{GENERATED}/{name}:/etc/gateway:ro",
+        )
+    first = next(iter(extension[KEY]["gateways"]))
+    routes = [
+        route
+        for owner in services.values()
+        for route, entry in zip(owner.routes, extension["services"].get(owner.name, {}).get(KEY, {}).get("routes", []))
+        if entry.get("gateway", first) == name
+    ]
+    options = {
+        key: block[key]
+        for key in ("health", "discovery", "security_headers", "max_body", "rate_limits")
+        if key in block
+    }
+    return Gateway(
+        name=name,
+        service=service.name,
+        listen=block.get("listen", 80),
+        mount=mount,
+        server_names=tuple(block.get("server_names", ())),
+        routes=tuple(sorted(routes, key=lambda route: route.path)),
+        **options,
+    )

@@ -1,0 +1,61 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things lie on a host."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+STATE = Path("/var/lib/moorage")
+SECRETS = Path("/etc/moorage")
+DATA = Path("/srv/moorage")
+RUN = Path("/run/moorage")
+
+
+def state(project: str) -> Path:
+    """Return the folder of a stack's releases, file sets and transactions."""
+    return STATE / project
+
+
+def releases(project: str) -> Path:
+    """Return the folder of a stack's releases."""
+    return STATE / project / "releases"
+
+
+def current(project: str) -> Path:
+    """Return the link to the release that is in force."""
+    return STATE / project / "current"
+
+
+def files(project: str) -> Path:
+    """Return the folder of a stack's content-addressed file sets."""
+    return STATE / project / "files"
+
+
+def live(project: str, service: str) -> Path:
+    """Return the folder that a reloadable service mounts; its link ``current`` names a file set."""
+    return STATE / project / "live" / service
+
+
+def transactions(project: str) -> Path:
+    """Return the folder of a stack's journals."""
+    return STATE / project / "transactions"
+
+
+def secrets(project: str) -> Path:
+    """Return the folder of a stack's secrets."""
+    return SECRETS / project
+
+
+def data(project: str) -> Path:
+    """Return the folder of a stack's own data: its relative binds."""
+    return DATA / project
+
+
+def make_private(folder: Path) -> Path:
+    """Make a folder that only root can read, and those above it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chmod(folder, 0o700)  # noqa: PTH101  mkdir's mode is cut by the umask
+    return folder

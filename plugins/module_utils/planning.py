@@ -1,0 +1,125 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deploy would do, told before anything is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Any
+
+from . import difference, engine, preflight
+from .secret_store import as_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .release import Release
+    from .verification import Check
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a deploy would do.
+
+    Attributes:
+        create: Services that have no container, with the reasons.
+        recreate: Services whose container will be replaced.
+        reload: Services whose configuration will be reloaded.
+        remove: Services that are gone from the stack.
+        pull: Images that the host does not have.
+        networks: Networks to be made, as the stack defines them.
+        volumes: Volumes to be made.
+        record: The stack's definition changed in something that no container shows (a probe, say).
+        checks: What speaks against it.
+    """
+
+    create: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    recreate: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    reload: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    remove: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    pull: tuple[str, ...] = ()
+    networks: tuple[Mapping[str, Any], ...] = ()
+    volumes: tuple[Mapping[str, Any], ...] = ()
+    record: bool = False
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would be done."""
+        return not any((self.create, self.recreate, self.reload, self.remove, self.record))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan for JSON."""
+        named = {
+            kind: [{"service": service, "why": list(why)} for service, why in getattr(self, kind)]
+            for kind in ("create", "recreate", "reload", "remove")
+        }
+        return {
+            **named,
+            "pull": list(self.pull),
+            "networks": [dict(network) for network in self.networks],
+            "volumes": [dict(volume) for volume in self.volumes],
+            "record": self.record,
+        }
+
+
+def plan(new: Release, base: Release | None, accepted: set[str]) -> Plan:
+    """Compare a release with what runs and with the release in force.
+
+    Args:
+        new: The release that shall be applied: a draft, or the one in force that shall be restored.
+        base: The release in force, if any.
+        accepted: Volumes that may be made anew.
+    """
+    actual = difference.actual(new)
+    running = engine.by_service(new.project)
+    kinds: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
+    for what, reason in actual.items():
+        service = what.replace(difference.LIVE, "")
+        why = tuple(_why(what, reason, new, base))
+        if service not in new.stack.services:
+            kinds.setdefault("remove", []).append((service, why))
+        elif what.startswith(difference.LIVE):
+            if service not in actual:
+                kinds.setdefault("reload", []).append((service, why))
+        else:
+            kinds.setdefault("recreate" if running.get(service) else "create", []).append((service, why))
+    changing = {service for kind in ("create", "recreate") for service, _why_ in kinds.get(kind, [])}
+    networks, volumes = preflight.missing_resources(new)
+    return Plan(
+        **{kind: tuple(entries) for kind, entries in kinds.items()},
+        pull=tuple(sorted({image.reference for image in new.images.values() if not image.id})),
+        networks=tuple(networks),
+        volumes=tuple(volumes),
+        record=not base or (new is not base and _definition(new) != _definition(base)),
+        checks=tuple(preflight.check(new, base, changing, accepted)),
+    )
+
+
+def _definition(release: Release) -> str:
+    return json.dumps([release.model, release.extension, release.specifications], sort_keys=True)
+
+
+def _why(what: str, reason: str, new: Release, base: Release | None) -> list[str]:
+    service = what.replace(difference.LIVE, "")
+    if what.startswith(difference.LIVE) or reason not in ("runs another specification", "runs another image"):
+        return [reason]
+    image = new.images[service]
+    if not image.id:
+        return [f"image {image.reference} is not on this host yet"]
+    found = difference.reasons(new, base, service) if base else []
+    return found or [reason]
+
+
+def texts(release: Release | None) -> dict[str, str]:
+    """Return what a release looks like to a person, by name: for ``--diff``. No secret is in it."""
+    if not release:
+        return {}
+    found = {}
+    for service, body in release.bodies.items():
+        image = release.images[service]
+        shown = {**body, "image": image.reference, "image digest": image.pinned.rpartition("@")[2]}
+        found[f"service {service}"] = json.dumps(as_variables(shown), indent=1, sort_keys=True) + "\n"
+    return found

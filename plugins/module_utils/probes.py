@@ -1,0 +1,132 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One probe of one container: its answer, or what is wrong."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from . import engine
+from .network_namespace import inside
+
+if TYPE_CHECKING:
+    from .stack import HttpCheck, Probe
+
+SECONDS = 5.0
+_BODY_BYTES = 65536
+# Rolled back: it proves that the database's disk takes writes and leaves nothing behind.
+_WRITE = "begin; create table moorage_probe as select generate_series(1, 1000); rollback"
+
+Containers = Mapping[str, list[dict[str, Any]]]
+
+
+def fault(probe: Probe, container: dict[str, Any], others: Containers) -> str:
+    """Probe a container once.
+
+    Args:
+        probe: What to ask.
+        container: The inspected container.
+        others: All containers of the stack, by service: what ``reaches`` leads to.
+
+    Returns:
+        What is wrong, or an empty string.
+    """
+    try:
+        if probe.kind == "http" and probe.http:
+            return http_fault(probe.http, engine.address(container), probe.port)
+        if probe.kind == "tcp":
+            socket.create_connection((engine.address(container), probe.port), SECONDS).close()
+        elif probe.kind == "reaches":
+            return _reach(probe, container, others)
+        elif probe.kind == "postgres":
+            return _postgres(probe, container)
+        elif probe.kind == "health":
+            return health_fault(container)
+    except (OSError, http.client.HTTPException) as error:
+        return f"{probe.name}: {_words(error)}"
+    return ""
+
+
+def http_fault(check: HttpCheck, address: str, port: int) -> str:
+    """Make one GET and compare its answer; return what is wrong, or an empty string."""
+    connection = http.client.HTTPConnection(address, port, timeout=SECONDS)
+    try:
+        connection.request("GET", check.path, headers={"Connection": "close"})
+        response = connection.getresponse()
+        body = response.read(_BODY_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        return f"GET {check.path} on port {port}: {_words(error)}"
+    finally:
+        connection.close()
+    if response.status != check.status:
+        text = body[:200].decode(errors="replace").strip()
+        return f"GET {check.path} on port {port} answers {response.status}, not {check.status}: {text}"
+    return json_fault(check, body) if check.json else ""
+
+
+def json_fault(check: HttpCheck, body: bytes) -> str:
+    """Compare the members that a check wants with a JSON answer."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return f"GET {check.path} answers no JSON: {body[:100].decode(errors='replace')}"
+    wrong = {
+        key: answer.get(key) if isinstance(answer, dict) else answer
+        for key, wanted in check.json.items()
+        if not isinstance(answer, dict) or answer.get(key) != wanted
+    }
+    return f"GET {check.path} answers {json.dumps(wrong)}, not {json.dumps(dict(check.json))}" if wrong else ""
+
+
+def health_fault(container: dict[str, Any]) -> str:
+    """Return what Docker's own health check says against a container."""
+    health = container["State"].get("Health")
+    if not health or health["Status"] == "healthy":
+        return ""
+    log = (health.get("Log") or [{}])[-1]
+    output = str(log.get("Output", "")).strip()[-200:]
+    if "executable file not found" in output or log.get("ExitCode") == 127:
+        return f"the health check's program is not in the image: {output}"
+    return f"is {health['Status']}" + (f": {output}" if output else "")
+
+
+def _reach(probe: Probe, container: dict[str, Any], others: Containers) -> str:
+    mine = {network["NetworkID"] for network in container["NetworkSettings"]["Networks"].values()}
+    for service, port in probe.targets:
+        addresses = [
+            network["IPAddress"]
+            for other in others.get(service, [])
+            for network in other["NetworkSettings"]["Networks"].values()
+            if network["NetworkID"] in mine and network.get("IPAddress")
+        ]
+        if not addresses:
+            return f"shares no network with a running {service}"
+        try:
+            inside(
+                container["State"]["Pid"],
+                lambda place=(addresses[0], port): socket.create_connection(place, SECONDS).close(),  # type: ignore[misc]
+            )
+        except OSError as error:
+            return f"does not reach {service}:{port}: {_words(error)}"
+    return ""
+
+
+def _postgres(probe: Probe, container: dict[str, Any]) -> str:
+    statements = [probe.query] + ([_WRITE] if probe.writes else [])
+    for statement in statements:
+        command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", probe.user, "-d", probe.database, "-c", statement]
+        status, output = engine.execute(container["Id"], command, wait=SECONDS + 3)
+        if status != 0:
+            return f"psql: {output[-200:]}"
+    return ""
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, (socket.timeout, TimeoutError)):
+        return f"no answer within {SECONDS:.0f} s"
+    return str(error) or type(error).__name__

@@ -1,0 +1,188 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A release: an immutable, numbered record of one deploy, whole on disk or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from . import places
+from .atomic_write import sync_folder, write
+from .errors import NOT_UNDONE, MoorageError
+from .parsing import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from .stack import Stack
+
+COMPOSE_FILE = "compose.yaml"
+_PARTS = (COMPOSE_FILE, "model.json", "release.json")
+
+
+def checksum(value: Any) -> str:
+    """Return the SHA-256 of a JSON value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """An image as the stack names it, as it is pinned, and its id; both empty while it is not local."""
+
+    reference: str
+    pinned: str = ""
+    id: str = ""
+    keep_tag: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class LiveSet:
+    """The configuration folder of a service that reloads: which file set is in force."""
+
+    gateway: str
+    hash: str
+    mount: str
+    signal: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """One release.
+
+    Attributes:
+        project: The Compose project.
+        number: Its number, such as ``0003``; empty while it is a draft.
+        model: What Compose made of the files, secrets as markers.
+        extension: The ``x-moorage`` blocks.
+        bodies: The services as they are run, by name.
+        specifications: A checksum of each service that changes exactly when it must be recreated.
+        images: The image of each service.
+        live: The live set of each reloadable service.
+        file_sets: The checksums of the content-addressed folders that the services mount.
+        networks: Real name of each network to its definition.
+        volumes: Real name of each volume to its definition.
+        secrets: The fingerprints of the secrets.
+        env_file: The file that holds the secrets for Compose.
+        source: The checksum of what the controller sent.
+        record: Who, from where, which run, which overlays and profiles.
+    """
+
+    project: str
+    number: str
+    model: Mapping[str, Any]
+    extension: Mapping[str, Any]
+    bodies: Mapping[str, Mapping[str, Any]]
+    specifications: Mapping[str, str]
+    images: Mapping[str, Image]
+    live: Mapping[str, LiveSet]
+    file_sets: tuple[str, ...]
+    networks: Mapping[str, Mapping[str, Any]]
+    volumes: Mapping[str, Mapping[str, Any]]
+    secrets: Mapping[str, str]
+    env_file: str
+    source: str
+    record: Mapping[str, Any]
+
+    @functools.cached_property
+    def stack(self) -> Stack:
+        """The stack that the release runs."""
+        return parse(self.model, self.extension, "/candidate")
+
+    @property
+    def folder(self) -> Path:
+        """Where the release lies."""
+        return places.releases(self.project) / self.number
+
+    def compose_command(self) -> list[str]:
+        """Return the beginning of every Compose command for this release."""
+        return [
+            "docker", "compose", "-p", self.project, "--project-directory", str(self.folder),
+            "-f", str(self.folder / COMPOSE_FILE), "--env-file", self.env_file,
+        ]  # fmt: skip
+
+    def save(self, compose: Mapping[str, Any], number: str) -> Release:
+        """Write the release as ``number``: built beside its place, then renamed."""
+        release = dataclasses.replace(self, number=number)
+        parts = {
+            COMPOSE_FILE: compose,
+            "model.json": {"model": self.model, "extension": self.extension},
+            "release.json": {
+                key: value for key, value in dataclasses.asdict(release).items() if key not in ("model", "extension")
+            },
+        }
+        temporary = places.releases(self.project) / f".{number}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        places.make_private(temporary)
+        try:
+            sums = {}
+            for name, content in parts.items():
+                data = (json.dumps(content, indent=1, sort_keys=True) + "\n").encode()
+                write(temporary / name, data, mode=0o600)
+                sums[name] = hashlib.sha256(data).hexdigest()
+            write(temporary / "sums.json", json.dumps(sums).encode(), mode=0o600)
+            temporary.rename(release.folder)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(places.releases(self.project))
+        return release
+
+
+def load(project: str, number: str) -> Release:
+    """Read a release back.
+
+    Raises:
+        MoorageError: It is not complete, or was changed by hand.
+    """
+    folder = places.releases(project) / number
+    try:
+        for name, wanted in json.loads((folder / "sums.json").read_text()).items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != wanted:
+                raise MoorageError(
+                    f"release {number} was changed by hand",
+                    file=str(folder / name),
+                    fix="deploy again: a new release replaces it",
+                    exit_code=NOT_UNDONE,
+                )
+        described = json.loads((folder / "release.json").read_text())
+        model = json.loads((folder / "model.json").read_text())
+    except (OSError, ValueError) as error:
+        raise MoorageError(
+            f"release {number} is not complete",
+            file=str(folder),
+            found=str(error),
+            fix="deploy again: a new release replaces it",
+            exit_code=NOT_UNDONE,
+        ) from error
+    described["images"] = {name: Image(**image) for name, image in described["images"].items()}
+    described["live"] = {name: LiveSet(**live) for name, live in described["live"].items()}
+    described["file_sets"] = tuple(described["file_sets"])
+    return Release(**described, **model)
+
+
+def numbers(project: str) -> list[str]:
+    """Return the numbers of the releases that are on this host, oldest first."""
+    folder = places.releases(project)
+    return sorted(path.name for path in folder.glob("[0-9]*")) if folder.exists() else []
+
+
+def current_number(project: str) -> str:
+    """Return the number of the release in force, or an empty string."""
+    with contextlib.suppress(OSError):
+        return os.path.basename(os.readlink(places.current(project)))  # noqa: PTH115, PTH119
+    return ""
+
+
+def next_number(project: str) -> str:
+    """Return the number for a new release."""
+    known = numbers(project)
+    return f"{int(known[-1]) + 1 if known else 1:04d}"

@@ -1,0 +1,144 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a stack is, once Compose and ``x-moorage`` have been read: plain data that never changes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from .errors import MoorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DEFAULT_STABLE_SECONDS = 10.0
+DEFAULT_DEADLINE_SECONDS = 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class HttpCheck:
+    """One HTTP GET and what its answer must be."""
+
+    path: str
+    port: int | None = None
+    status: int = 200
+    json: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """One check of a service: ``kind`` is http, tcp, reaches, postgres, health or port."""
+
+    kind: str
+    name: str
+    deadline: float = DEFAULT_DEADLINE_SECONDS
+    http: HttpCheck | None = None
+    port: int = 0
+    targets: tuple[tuple[str, int], ...] = ()
+    user: str = ""
+    database: str = ""
+    query: str = "select 1"
+    writes: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """A prefix of a gateway and the service that answers it."""
+
+    path: str
+    service: str
+    port: int
+    timeout: str = ""
+    websocket: bool = False
+    buffering: bool = True
+    rate_limit: str = ""
+    max_body: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Gateway:
+    """An nginx service and what it serves; ``mount`` is where its configuration folder lies inside."""
+
+    name: str
+    service: str
+    listen: int
+    mount: str
+    server_names: tuple[str, ...] = ()
+    health: str = "/health"
+    discovery: str = ""
+    security_headers: bool = True
+    max_body: str = "10m"
+    rate_limits: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Port:
+    """A published port; ``host_ip`` is empty for every address."""
+
+    target: int
+    published: int
+    host_ip: str = ""
+    protocol: str = "tcp"
+
+    def __str__(self) -> str:
+        return f"{self.host_ip or '*'}:{self.published}->{self.target}/{self.protocol}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """One service; ``body`` is what Compose made of it, with ``x-moorage`` and secrets taken out."""
+
+    name: str
+    image: str
+    body: Mapping[str, Any]
+    layer: str = ""
+    stateful: bool = False
+    depends_on: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    ports: tuple[Port, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    routes: tuple[Route, ...] = ()
+    stable_seconds: float = DEFAULT_STABLE_SECONDS
+    reload_signal: str = ""
+    one_shot: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class GatewayCheck:
+    """A check of the whole stack through one of its gateways."""
+
+    name: str
+    gateway: str
+    http: HttpCheck
+
+
+@dataclasses.dataclass(frozen=True)
+class Stack:
+    """A stack with the overlays and profiles that were chosen: only enabled services are in it."""
+
+    project: str
+    title: str
+    layers: tuple[str, ...]
+    services: Mapping[str, Service]
+    gateways: Mapping[str, Gateway]
+    networks: Mapping[str, Mapping[str, Any]]
+    volumes: Mapping[str, Mapping[str, Any]]
+    checks: tuple[GatewayCheck, ...]
+    keep_releases: int = 5
+
+    def start_layers(self) -> Iterator[list[str]]:
+        """Yield the services in dependency order; those of one list do not depend on each other.
+
+        Raises:
+            MoorageError: ``depends_on`` runs in a circle.
+        """
+        left = set(self.services)
+        while left:
+            ready = sorted(name for name in left if not set(self.services[name].depends_on) & left)
+            if not ready:
+                raise MoorageError("depends_on runs in a circle", key=", ".join(sorted(left)))
+            yield ready
+            left -= set(ready)

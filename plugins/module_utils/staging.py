@@ -1,0 +1,173 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A draft becomes a release on disk: images pulled, files written, the gateway's files tested.
+
+Nothing that runs is touched here, and nothing that runs reads what is written.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import engine, file_sets, places, secret_store
+from .drafting import Draft, draft
+from .errors import PREFLIGHT, MoorageError
+from .release import Image, Release, load, next_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .candidate import Candidate
+
+_PULLS = 4
+_PULL_SECONDS = 1800.0
+
+
+def stage(candidate: Candidate) -> Release:
+    """Pull what is missing and write the release.
+
+    Raises:
+        MoorageError: An image cannot be had, a file is refused, or there is no room. Nothing that runs was touched.
+    """
+    secret_store.make_host_key()
+    drafted = draft(candidate)
+    missing = sorted({image.reference for image in drafted.release.images.values() if not image.id})
+    if missing:
+        pull(missing)
+        drafted = draft(candidate)
+    project = candidate.project
+    try:
+        for folder in (places.releases(project), places.transactions(project)):
+            places.make_private(folder)
+        places.state(project).chmod(0o711)
+        _write(candidate, drafted)
+        _test_gateways(drafted)
+        keep(drafted.release.images.values())
+        record = {**drafted.release.record, "volumes": volumes(drafted.release)}
+        number = next_number(project)
+        release = drafted.release
+        return Release(**{**release.__dict__, "record": record}).save(drafted.compose, number)
+    except OSError as error:
+        raise MoorageError(
+            "the release could not be written",
+            file=str(places.state(project)),
+            found=str(error),
+            fix="make room (df -h, df -i) and run again; nothing that runs was touched",
+            exit_code=PREFLIGHT,
+        ) from error
+
+
+def pull(references: list[str]) -> None:
+    """Pull images at the same time.
+
+    Raises:
+        MoorageError: One or more could not be had; says which and why. No container was touched.
+    """
+    with concurrent.futures.ThreadPoolExecutor(_PULLS) as pool:
+        results = list(pool.map(_pull, references))
+    failed = [(reference, output) for reference, (status, output) in zip(references, results) if status != 0]
+    if failed:
+        lines = [f"{reference}: {output.splitlines()[-1] if output else 'no answer'}" for reference, output in failed]
+        raise MoorageError(
+            "an image cannot be pulled",
+            key=", ".join(reference for reference, _output in failed),
+            found="; ".join(lines),
+            expected="an image that the registry has for this host",
+            fix="correct the image or its tag, or log in to its registry; nothing was changed",
+            exit_code=PREFLIGHT,
+        )
+
+
+def _pull(reference: str) -> tuple[int, str]:
+    return engine.run(["docker", "pull", "-q", reference], wait=_PULL_SECONDS)
+
+
+def keep(images: Iterable[Image]) -> None:
+    """Give each image a tag of our own, so that ``docker image prune`` leaves it for a rollback."""
+    for image in images:
+        repository, _colon, tag = image.keep_tag.rpartition(":")
+        engine.call("POST", f"/images/{image.id}/tag", repo=repository, tag=tag)
+
+
+def volumes(release: Release) -> dict[str, str]:
+    """Return when each volume of the release was made: a younger one is not the same data."""
+    found = {}
+    for name in release.volumes:
+        volume = engine.call("GET", f"/volumes/{name}")
+        if volume:
+            found[name] = str(volume["CreatedAt"])
+    return found
+
+
+def _write(candidate: Candidate, drafted: Draft) -> None:
+    project = candidate.project
+    for files in drafted.sets.values():
+        file_sets.store(places.files(project), files)
+    for service, files in drafted.live_sets.items():
+        file_sets.store(places.live(project, service), files)
+    secret_store.write_env_file(Path(drafted.release.env_file), candidate.secrets)
+    for path, (name, owner) in drafted.secret_files.items():
+        secret_store.write_service_file(Path(path), candidate.secrets[name], owner)
+    for folder, owner in drafted.data_folders.items():
+        if not Path(folder).exists():
+            Path(folder).mkdir(parents=True)
+            os.chown(folder, owner, -1)
+
+
+def _test_gateways(drafted: Draft) -> None:
+    """Let the very image test the configuration that it will run."""
+    release = drafted.release
+    for service, live in release.live.items():
+        folder = places.live(release.project, service) / live.hash
+        command = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "nginx", "--pull", "never"]
+        command += ["-v", f"{folder}:{live.mount}/current:ro", release.images[service].id]
+        status, output = engine.run([*command, "-t", "-q", "-c", f"{live.mount}/current/nginx.conf"], wait=60)
+        if status != 0:
+            shutil.rmtree(folder)
+            raise MoorageError(
+                "nginx refuses the generated configuration",
+                key=f"x-moorage.gateways.{live.gateway}",
+                found=output,
+                fix="correct the routes of the stack; nothing was changed",
+                exit_code=PREFLIGHT,
+            )
+
+
+def sweep(project: str, keep_releases: int, current: str, all_numbers: list[str]) -> None:
+    """Remove releases beyond the kept ones, with the file sets and tags that only they used."""
+    kept = set(all_numbers[-keep_releases:]) | {current}
+    used: set[str] = set()
+    tags: set[str] = set()
+    environment: set[str] = set()
+    for number in sorted(kept):
+        with contextlib.suppress(MoorageError):
+            release = load(project, number)
+            used |= set(release.file_sets) | {live.hash for live in release.live.values()}
+            tags |= {image.keep_tag for image in release.images.values()}
+            environment.add(release.env_file)
+    for number in set(all_numbers) - kept:
+        shutil.rmtree(places.releases(project) / number)
+    _sweep_files(project, used, environment)
+    for image in engine.call("GET", "/images/json", filters=f'{{"reference": ["moorage/{project}/*"]}}'):
+        for tag in image.get("RepoTags") or []:
+            if tag.startswith(f"moorage/{project}/") and tag not in tags:
+                engine.call("DELETE", f"/images/{tag}", absent=(404, 409))
+    for journal in sorted(places.transactions(project).glob("*.jsonl"))[:-20]:
+        journal.unlink()
+
+
+def _sweep_files(project: str, used: set[str], environment: set[str]) -> None:
+    folders = [places.files(project), *(places.state(project) / "live").glob("*")]
+    for folder in folders:
+        for path in folder.glob("[0-9a-f]*"):
+            if path.name not in used and path.name != "current":
+                shutil.rmtree(path)
+    for path in places.secrets(project).glob("*.env"):
+        if str(path) not in environment:
+            path.unlink()

@@ -1,0 +1,199 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One release applied as a transaction: checked, applied in dependency order, verified, then committed or undone.
+
+Every step is announced in the journal before it is taken. Whatever kills the process, its next start
+(``recover``) reads the journal and brings the stack to the new release or back to the old one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from . import difference, engine, places, preflight, staging, verification
+from .atomic_write import link
+from .errors import NOT_UNDONE, PREFLIGHT, UNDONE, MoorageError
+from .healing import heal
+from .journal import DONE, Journal
+from .placing import Placing
+from .release import Release, current_number, load, numbers
+
+COMMITTED, REJECTED, UNDONE_RESULT, FAILED = "committed", "rejected", "rolled_back", "failed"
+EXIT_CODES = {COMMITTED: 0, REJECTED: PREFLIGHT, UNDONE_RESULT: UNDONE, FAILED: NOT_UNDONE}
+
+
+class Transaction:
+    """One transaction; its journal holds all that it must remember."""
+
+    def __init__(self, project: str, journal: Journal) -> None:
+        begin = journal.events("begin")[0]
+        self.project = project
+        self.journal = journal
+        self.target = load(project, begin["target"])
+        self.base: Release | None = load(project, begin["base"]) if begin["base"] else None
+        self.placing = Placing(project, journal)
+
+    def forward(self) -> int:
+        """Apply the target release; return the exit code."""
+        engine_run = engine.invocation()
+        try:
+            heal(self.project, self._note)
+            changing = difference.actual(self.target)
+            self._check(changing)
+        except MoorageError as error:
+            return self._done(REJECTED, error)
+        if engine.invocation() != engine_run:
+            return self._undo(MoorageError("the Docker Engine was restarted during the checks"))
+        self.journal.add("phase", name="apply", differences=changing)
+        try:
+            self._apply(changing)
+            self.journal.add("phase", name="window")
+            self._stable([name for name in changing if name in self.target.stack.services])
+        except MoorageError as error:
+            return self._undo(error)
+        return self._commit()
+
+    def recover(self) -> int:
+        """Go on with a transaction whose process was killed; return the exit code."""
+        phases = self.journal.events("phase")
+        phase = phases[-1]["name"] if phases else "checks"
+        self._note(f"taken up again in phase {phase}")
+        engine.wait_until_back()
+        if phase == "checks":
+            heal(self.project, self._note)
+            return self._done(REJECTED, MoorageError("interrupted before anything was changed"))
+        if phase == "undo":
+            return self._undo(MoorageError(phases[-1]["reason"]))
+        return self.forward()
+
+    def _note(self, text: str) -> None:
+        self.journal.add("note", text=text)
+
+    def _check(self, changing: dict[str, str]) -> None:
+        """Prove again what can change between planning and now: images, ports."""
+        for release in (self.target, self.base):
+            for service, image in (release.images if release else {}).items():
+                if image.id and not engine.image(image.id):
+                    raise MoorageError(
+                        f"the image of {service} is not on this host", key=image.reference,
+                        fix="deploy again: it is pulled",
+                    )  # fmt: skip
+        faults = preflight.ports(self.target, set(changing))
+        if faults:
+            raise MoorageError("; ".join(check.detail for check in faults), fix=faults[0].fix)
+
+    def _apply(self, changing: dict[str, str]) -> None:
+        for service in self.target.live:
+            if difference.LIVE + service in changing and service in changing:
+                self.placing.link_configuration(self.target, service)  # a new container needs it at its start
+        for layer in self.target.stack.start_layers():
+            todo = [service for service in layer if service in changing]
+            for service in todo:
+                self.placing.place(self.target, service)
+            for service in todo:
+                self.placing.wait_until_ready(self.target, service)
+                self.journal.add("ready", what=service)
+        self._reload_and_remove(changing)
+
+    def _reload_and_remove(self, changing: dict[str, str]) -> None:
+        for service in self.target.live:
+            if difference.LIVE + service in changing and service not in changing:
+                self.placing.reload(self.target, service)
+        for service in changing:
+            if service not in self.target.stack.services and not service.startswith(difference.LIVE):
+                self.placing.remove(service)
+        self.placing.sweep_networks(self.target)
+
+    def _stable(self, services: list[str]) -> None:
+        """No restart within each service's window; then every check of the whole stack passes."""
+        windows = {name: self.target.stack.services[name].stable_seconds for name in services}
+        before = self._marks()
+        end = time.monotonic() + max(windows.values(), default=0.0)
+        while time.monotonic() < end:
+            time.sleep(min(0.5, max(0.0, end - time.monotonic())))
+            now = self._marks()
+            for name in services:
+                if now.get(name) != before.get(name):
+                    copies = engine.by_service(self.project).get(name, [])
+                    detail = verification.describe(copies) or "it is gone"
+                    raise MoorageError(f"{name} restarted within its stability window: {detail}")
+        faults = [check for check in self._settled() if not check.ok]
+        if faults:
+            raise MoorageError("; ".join(f"{check.service}: {check.name}: {check.detail}" for check in faults))
+
+    def _settled(self) -> list[verification.Check]:
+        """Verify; once more when the Engine was restarted under it."""
+        for _attempt in range(3):
+            before = engine.invocation()
+            checks = verification.verify(self.target)
+            if engine.invocation() == before:
+                break
+            engine.wait_until_back()
+        return checks
+
+    def _marks(self) -> dict[str, list[tuple[str, int, str]]]:
+        return {
+            name: [(c["Id"], c["RestartCount"], c["State"]["StartedAt"]) for c in copies]
+            for name, copies in engine.by_service(self.project).items()
+            if not (name in self.target.stack.services and self.target.stack.services[name].one_shot)
+        }
+
+    def _commit(self) -> int:
+        self.journal.add("phase", name="commit")
+        link(f"releases/{self.target.number}", places.current(self.project))
+        return self._done(COMMITTED, None)
+
+    def _undo(self, reason: MoorageError) -> int:
+        """Go back to the base release: what was touched, newest first, then whatever else differs."""
+        if not self.base:
+            return self._done(FAILED, reason)
+        self.journal.add("phase", name="undo", reason=str(reason))
+        faults = []
+        try:
+            engine.wait_until_back()
+            heal(self.project, self._note)
+            for what in self._to_undo():
+                self._undo_one(what)
+            for service, _why in difference.actual(self.base).items():
+                if service in self.base.stack.services:
+                    self.placing.place(self.base, service)
+            for service in self.base.stack.services:
+                self.placing.wait_until_ready(self.base, service)
+            self.placing.sweep_networks(self.base)
+            faults = [f"{name}: {why}" for name, why in difference.actual(self.base).items()]
+        except MoorageError as error:
+            faults.append(str(error))
+        return self._done(FAILED if faults else UNDONE_RESULT, reason, faults)
+
+    def _to_undo(self) -> list[str]:
+        touched = [line["what"] for line in reversed(self.journal.events("touch"))]
+        differing = difference.actual(self.base) if self.base else {}
+        return touched + [what for what in differing if what not in touched]
+
+    def _undo_one(self, what: str) -> None:
+        if not self.base:
+            return
+        if what.startswith(difference.LIVE):
+            service = what[len(difference.LIVE) :]
+            if service in self.base.live:
+                self.placing.reload(self.base, service)
+        elif what not in self.base.stack.services:
+            self.placing.remove(what)
+        elif what in difference.actual(self.base):
+            self.placing.place(self.base, what)
+
+    def _done(self, result: str, reason: MoorageError | None, faults: list[str] | None = None) -> int:
+        left = {}
+        if result == FAILED:
+            with contextlib.suppress(MoorageError):
+                left = difference.actual(self.target)
+        self.journal.add(
+            DONE, result=result, release=current_number(self.project), reason=str(reason or ""),
+            fix=reason.fix if reason else "", undo_faults=faults or [], left=left,
+        )  # fmt: skip
+        if result == COMMITTED:
+            with contextlib.suppress(MoorageError, OSError):
+                staging.sweep(self.project, self.target.stack.keep_releases, self.target.number, numbers(self.project))
+        return EXIT_CODES[result]

@@ -1,0 +1,113 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The transient systemd unit in which a transaction runs: it outlives the connection, and is the lock."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import engine, places
+from .errors import LOCKED, MoorageError
+from .journal import DONE, Journal, parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Restarted after a kill: the new process finds the open journal and goes on.
+_PROPERTIES = (
+    "Restart=on-failure", "RestartSec=300ms", "SuccessExitStatus=3 4 5", "StartLimitIntervalSec=600",
+    "StartLimitBurst=20", "KillMode=mixed", "TimeoutStopSec=300", "OOMPolicy=continue", "After=docker.service",
+)  # fmt: skip
+
+
+def name(project: str) -> str:
+    """Return the unit's name."""
+    return f"moorage-apply-{project}.service"
+
+
+def active(project: str) -> bool:
+    """Return whether a transaction of this stack is under way."""
+    return _show(project, "ActiveState") in ("active", "activating", "deactivating", "reloading")
+
+
+def holder(project: str) -> str:
+    """Return which release is being applied, by whom, since when."""
+    return _show(project, "Description")
+
+
+def _show(project: str, key: str) -> str:
+    return engine.run(["systemctl", "show", "-p", key, "--value", name(project)])[1]
+
+
+def wait_until_free(project: str, seconds: float) -> None:
+    """Wait for a transaction that is under way.
+
+    Raises:
+        MoorageError: It is still under way afterwards.
+    """
+    end = time.monotonic() + seconds
+    while active(project):
+        if time.monotonic() > end:
+            raise MoorageError(
+                "another run is changing this stack",
+                key=name(project),
+                found=holder(project),
+                expected=f"its end within {seconds:.0f} s",
+                fix=f"wait for it; journalctl -fu {name(project)} on the host shows it at work",
+                exit_code=LOCKED,
+            )
+        time.sleep(0.2)  # a poll: systemd's signals need D-Bus, which the standard library does not speak
+
+
+def start(project: str, number: str, operator: str, journal: Path | None = None) -> Path:
+    """Start the transaction that applies a release.
+
+    Args:
+        project: The Compose project.
+        number: The release.
+        operator: Who asked for it, for those who find the lock held.
+        journal: The open journal of a transaction that shall be taken up again.
+
+    Returns:
+        The path of its journal, which is on disk before anything is done.
+
+    Raises:
+        MoorageError: Another transaction is under way.
+        OSError: There is no room for a journal.
+    """
+    path = journal or places.transactions(project) / f"{time.time_ns() // 1_000_000}.jsonl"
+    if not journal:
+        Journal.create(path)
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    command = ["systemd-run", f"--unit={name(project)}", "--collect", "--quiet"]
+    command += [f"--description=release {number} by {operator} since {since}"]
+    for entry in _PROPERTIES:
+        command += ["-p", entry]
+    command += ["--", sys.executable, "-I", sys.argv[0], "transaction", project, number, str(path)]
+    status, output = engine.run(command)
+    if status != 0:
+        if not journal:
+            path.unlink()
+        raise MoorageError(
+            "another run is changing this stack",
+            key=name(project),
+            found=holder(project) or output,
+            fix="wait for it and run again",
+            exit_code=LOCKED,
+        )
+    return path
+
+
+def follow(project: str, path: Path) -> dict[str, Any]:
+    """Wait for a transaction's end and return the last line of its journal."""
+    while True:
+        alive = active(project)
+        lines = parse(path.read_bytes())
+        if lines and lines[-1]["event"] == DONE:
+            return lines[-1]
+        if not alive:
+            return {"event": DONE, "result": "failed", "reason": "the unit ended without a result", "left": {}}
+        time.sleep(0.1)  # a poll of the journal

@@ -1,0 +1,169 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does the stack work? Every probe of every service at once, and what people need when one fails."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from . import difference, engine, places, probes
+from .gateway import IDENTITY_PORT
+from .network_namespace import inside
+from .stack import GatewayCheck, HttpCheck, Probe
+
+if TYPE_CHECKING:
+    from .release import Release
+
+_WORKERS = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One answer: which check of which service, how it went, how long it took."""
+
+    name: str
+    service: str
+    ok: bool
+    detail: str = ""
+    fix: str = ""
+    seconds: float = 0.0
+
+
+def verify(release: Release) -> list[Check]:
+    """Compare what runs with the release, and make every probe once, all at the same time."""
+    faults = difference.actual(release)
+    running = engine.by_service(release.project)
+    jobs: list[Any] = []
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        for name, service in release.stack.services.items():
+            reason = faults.get(name, "") or faults.get(difference.LIVE + name, "")
+            detail = reason and f"{reason}; {describe(running.get(name, []))}"
+            jobs.append(Check("container", name, not reason, detail.rstrip("; "), _container_fix(reason)))
+            if name in faults or service.one_shot:
+                continue
+            jobs.extend(pool.submit(_probe, name, probe, running) for probe in service.probes)
+        for check in release.stack.checks:
+            jobs.append(pool.submit(_through_gateway, release, check, running))
+        for name in release.live:
+            jobs.append(pool.submit(_configuration, release, name, running))
+    strangers = [name for name in faults if name not in release.stack.services and ":" not in name]
+    found = [job if isinstance(job, Check) else job.result() for job in jobs]
+    found += [Check("container", name, False, faults[name], "deploy removes it") for name in strangers]
+    found += [
+        Check("files", "", False, f"{path} was changed or removed by hand", "deploy again")
+        for path in difference.damaged_files(release)
+    ]
+    return found
+
+
+def fault_summary(faults: list[Check]) -> str:
+    """Return the failed checks in one text, each with its service."""
+    return "; ".join(f"{check.service or 'stack'}: {check.name}: {check.detail}" for check in faults)
+
+
+def _container_fix(reason: str) -> str:
+    return "deploy again: it brings the container back to the release" if reason else ""
+
+
+def _probe(service: str, probe: Probe, running: probes.Containers) -> Check:
+    began = time.monotonic()
+    container = running[service][0]
+    detail = probes.fault(probe, container, running)
+    if detail and probe.kind != "health":
+        detail = f"{detail}; {describe([container])}"
+    return Check(
+        probe.name, service, not detail, detail,
+        f"look at: docker logs {container['Name'][1:]}" if detail else "", time.monotonic() - began,
+    )  # fmt: skip
+
+
+def _through_gateway(release: Release, check: GatewayCheck, running: probes.Containers) -> Check:
+    began = time.monotonic()
+    gateway = release.stack.gateways[check.gateway]
+    address, port = gateway_address(release, check.gateway, running)
+    detail = "has no running container"
+    if address:
+        http = HttpCheck(check.http.path, port, check.http.status, check.http.json)
+        detail = probes.http_fault(http, address, port)
+    return Check(
+        check.name, gateway.service, not detail, detail,
+        f"look at: docker logs of {gateway.service}" if detail else "", time.monotonic() - began,
+    )  # fmt: skip
+
+
+def gateway_address(release: Release, name: str, running: probes.Containers) -> tuple[str, int]:
+    """Return where the host reaches a gateway: its published port, else the container's own."""
+    gateway = release.stack.gateways[name]
+    for port in release.stack.services[gateway.service].ports:
+        if port.target == gateway.listen:
+            return port.host_ip or "127.0.0.1", port.published
+    copies = running.get(gateway.service, [])
+    return (engine.address(copies[0]) if copies else ""), gateway.listen
+
+
+def _configuration(release: Release, service: str, running: probes.Containers) -> Check:
+    detail = configuration_fault(release, service, running)
+    fix = f"deploy again; docker logs of {service} tell why nginx kept the old one" if detail else ""
+    return Check("configuration in force", service, not detail, detail, fix)
+
+
+def configuration_fault(release: Release, service: str, running: probes.Containers) -> str:
+    """Return why nginx does not run the release's configuration: a reload may fail silently."""
+    copies = running.get(service, [])
+    if not copies or not engine.alive(copies[0]):
+        return "has no running container"
+    wanted = identity(release, service)
+    check = HttpCheck("/-/config", IDENTITY_PORT, json={"config": wanted})
+    try:
+        return inside(copies[0]["State"]["Pid"], lambda: probes.http_fault(check, "127.0.0.1", IDENTITY_PORT))
+    except OSError as error:
+        return f"its network cannot be entered: {error}"
+
+
+def identity(release: Release, service: str) -> str:
+    """Return the identity that the release's configuration answers with."""
+    live = release.live[service]
+    text = (places.live(release.project, service) / live.hash / "nginx.conf").read_text()
+    found = re.search(r'"config": "([0-9a-f]+)"', text)
+    return found.group(1) if found else ""
+
+
+def describe(copies: list[dict[str, Any]]) -> str:
+    """Return what a person needs of a container in trouble: state, exit code, restarts, last log lines."""
+    if not copies:
+        return ""
+    container = copies[0]
+    state = container["State"]
+    parts = [f"state {state['Status']}"]
+    if state["ExitCode"]:
+        parts.append(f"exit code {state['ExitCode']}")
+    if state["OOMKilled"]:
+        limit = container["HostConfig"].get("Memory") or 0
+        parts.append(f"killed for memory (limit {limit // 1048576} MiB)")
+    if container["RestartCount"]:
+        parts.append(f"{container['RestartCount']} restarts")
+    health = probes.health_fault(container)
+    if health:
+        parts.append(health)
+    log = engine.run(["docker", "logs", "--tail", "3", container["Id"]])[1]
+    return ", ".join(parts) + (f"; log: {log[-300:]}" if log else "")
+
+
+def waiting_fault(release: Release, service: str, copies: list[dict[str, Any]]) -> str | None:
+    """Return what is wrong with a service that has just been started, None when all is well."""
+    if not copies:
+        return "has no container"
+    container = copies[0]
+    state = container["State"]
+    described = release.stack.services[service]
+    if described.one_shot:
+        return None if state["Status"] == "exited" and state["ExitCode"] == 0 else f"is {state['Status']}"
+    if state["Status"] != "running" or state["Restarting"]:
+        return f"is {state['Status']}"
+    running = engine.by_service(release.project)
+    return next((fault for probe in described.probes if (fault := probes.fault(probe, container, running))), None)

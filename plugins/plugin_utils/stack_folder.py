@@ -1,0 +1,268 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stack's folder on the controller: which Compose files are chosen, and their ``x-moorage``."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from ansible_collections.moorage.stacks.plugins.module_utils import extension
+from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BASE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+SCHEMA = Path(__file__).with_name("x-moorage.schema.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class StackFolder:
+    """One stack with the overlays that were chosen for it.
+
+    Attributes:
+        name: The folder's name.
+        project: The Compose project: the base file's ``name``, else the folder's name.
+        path: The folder.
+        compose_files: The chosen Compose files, in the order in which Compose merges them.
+        documents: What these files hold, parsed, by file name.
+        extension: Their ``x-moorage`` blocks, merged and checked.
+        services: The names of all services, of every profile.
+    """
+
+    name: str
+    project: str
+    path: Path
+    compose_files: tuple[Path, ...]
+    documents: dict[str, dict[str, Any]]
+    extension: dict[str, Any]
+    services: tuple[str, ...]
+
+    @property
+    def secrets(self) -> dict[str, dict[str, Any]]:
+        """The declared secrets: name to what ``x-moorage.secrets`` says of it."""
+        declared: dict[str, dict[str, Any]] = self.extension.get(extension.KEY, {}).get("secrets", {})
+        return declared
+
+    def content(self) -> dict[str, Path]:
+        """Return the files that belong to the stack, by their path below the folder."""
+        found = {file.name: file for file in self.compose_files}
+        for folder in ("files", "templates"):
+            for file in sorted((self.path / folder).rglob("*")):
+                if file.is_file():
+                    found[file.relative_to(self.path).as_posix()] = file
+        return found
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables of the stack's own ``.env`` file.
+
+        Raises:
+            MoorageError: A line that is no assignment, or a declared secret's value in the file.
+        """
+        values: dict[str, str] = {}
+        file = self.path / ".env"
+        for number, line in enumerate(file.read_text().splitlines() if file.exists() else [], 1):
+            text = line.strip()
+            if not text or text.startswith("#"):
+                continue
+            name, equals, value = text.removeprefix("export ").partition("=")
+            if not equals:
+                raise MoorageError("not an assignment", file=f"{file}:{number}", found=text, expected="NAME=value")
+            if name.strip() in self.secrets:
+                raise MoorageError(
+                    "a declared secret in a plain file",
+                    file=f"{file}:{number}",
+                    key=name.strip(),
+                    expected="its value in the encrypted moorage_secrets.yml beside the inventory",
+                    fix="remove the line and put the value there with ansible-vault edit",
+                )
+            values[name.strip()] = _unquoted(value.strip())
+        return values
+
+
+def load_stack(path: Path, overlays: Sequence[str] = ()) -> StackFolder:
+    """Read a stack's folder.
+
+    Args:
+        path: The folder that holds ``compose.yaml``.
+        overlays: Names of overlays (``prod`` is ``compose.prod.yaml``), in the order of merging.
+
+    Raises:
+        MoorageError: A missing or malformed file, an unknown key, a reference to nothing.
+    """
+    if not path.is_dir():
+        raise MoorageError(
+            "no such stack",
+            file=str(path),
+            expected="a folder that holds compose.yaml",
+            fix="give -s the path of the folder, or the name of one below stacks/",
+        )
+    base = next((path / name for name in BASE_NAMES if (path / name).is_file()), None)
+    chosen = [_overlay(path, name) for name in overlays]
+    documents = {file.name: _parse(file) for file in ([base] if base else []) + chosen}
+    if chosen and all(_standalone(documents[file.name]) for file in chosen):
+        files = chosen
+    elif base is None:
+        raise MoorageError("no Compose file", file=str(path), expected=" or ".join(BASE_NAMES))
+    else:
+        files = [base, *chosen]
+    documents = {file.name: documents[file.name] for file in files}
+    merged: dict[str, Any] = {}
+    for document in documents.values():
+        merged = extension.merge(merged, extension.extract(document))
+    _validate(path, documents, merged)
+    services = tuple(dict.fromkeys(name for document in documents.values() for name in document.get("services") or {}))
+    try:
+        extension.check_references(merged, services)
+    except MoorageError as error:
+        error.file = str(path / _file_of(documents, error.key))
+        raise
+    name = next(
+        (str(document["name"]) for document in documents.values() if document.get("name")),
+        path.resolve().name,
+    )
+    return StackFolder(path.resolve().name, name, path, tuple(files), documents, merged, services)
+
+
+def _overlay(path: Path, name: str) -> Path:
+    for candidate in (f"compose.{name}.yaml", f"compose.{name}.yml", f"docker-compose.{name}.yml"):
+        if (path / candidate).is_file():
+            return path / candidate
+    known = sorted(file.name.split(".")[1] for file in path.glob("compose.*.y*ml"))
+    raise MoorageError(
+        "no such overlay",
+        file=str(path),
+        key=name,
+        expected=f"one of {', '.join(known)}" if known else "no overlays here",
+        fix=f"did you mean {close}?" if (close := extension.nearest(name, known)) else "",
+    )
+
+
+class _ComposeLoader(yaml.SafeLoader):
+    """YAML as Compose reads it: its tags (!reset, !override) are accepted and left to Compose."""
+
+
+_ComposeLoader.add_multi_constructor("!", lambda loader, _suffix, node: _untagged(loader, node))
+
+
+def _untagged(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        document = yaml.load(file.read_text(encoding="utf-8"), _ComposeLoader)  # noqa: S506  a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise MoorageError(
+            "not valid YAML",
+            file=f"{file}:{line}",
+            found=str(error.problem),
+            expected="a Compose file",
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise MoorageError("not valid YAML", file=str(file), found=str(error), expected="a Compose file") from error
+    if not isinstance(document, dict):
+        raise MoorageError("not a map", file=str(file), found=type(document).__name__, expected="a Compose file")
+    return document
+
+
+def _standalone(document: dict[str, Any]) -> bool:
+    block = document.get(extension.KEY)
+    return isinstance(block, dict) and block.get("standalone") is True
+
+
+@functools.cache
+def _validator() -> Any:
+    try:
+        import jsonschema  # noqa: PLC0415  so that the rest of the collection works without it
+    except ImportError as error:
+        raise MoorageError(
+            "the Python package jsonschema is missing on the controller",
+            fix="pip install jsonschema",
+        ) from error
+    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
+
+
+def _validate(path: Path, documents: dict[str, dict[str, Any]], merged: dict[str, Any]) -> None:
+    errors = sorted(
+        _validator().iter_errors(merged),
+        key=lambda error: (-len(error.absolute_path), error.message),
+    )
+    if errors:
+        raise _explain(path, documents, errors[0])
+    for key, value in _strings(merged, ""):
+        if "${" in value:
+            raise MoorageError(
+                "a variable inside x-moorage",
+                file=str(path / _file_of(documents, key)),
+                key=key,
+                found=value,
+                expected="a literal: x-moorage is read before Compose fills in variables",
+            )
+
+
+def _explain(path: Path, documents: dict[str, dict[str, Any]], error: Any) -> MoorageError:
+    key = _key_path(error.absolute_path)
+    file = str(path / _file_of(documents, key))
+    if error.validator == "additionalProperties":
+        valid = list(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(valid))[0]
+        close = extension.nearest(unknown, valid)
+        return MoorageError(
+            "unknown key",
+            file=file,
+            key=f"{key}.{unknown}" if key else unknown,
+            found=unknown,
+            expected=f"one of {', '.join(valid)}",
+            fix=f"did you mean {close}?" if close else "",
+        )
+    if error.validator == "oneOf":
+        wanted = " or ".join(option["required"][0] for option in error.schema["oneOf"])
+        found = ", ".join(map(str, error.instance)) or "nothing"
+        return MoorageError("needs exactly one of its forms", file=file, key=key, found=found, expected=wanted)
+    expected = error.schema.get("description") or f"{error.validator}: {json.dumps(error.validator_value)}"
+    return MoorageError(error.message, file=file, key=key, found=json.dumps(error.instance), expected=expected)
+
+
+def _key_path(parts: Sequence[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
+
+
+def _file_of(documents: dict[str, dict[str, Any]], key: str) -> str:
+    """Return the last file that holds the beginning of this key path: the one that a user would edit."""
+    head = key.split("[", maxsplit=1)[0].split(".")
+    for length in range(len(head), 0, -1):
+        for name, document in reversed(documents.items()):
+            node: Any = document
+            for part in head[:length]:
+                node = node.get(part) if isinstance(node, dict) else None
+            if node is not None:
+                return name
+    return next(reversed(documents))
+
+
+def _strings(node: Any, key: str) -> list[tuple[str, str]]:
+    if isinstance(node, str):
+        return [(key, node)]
+    if isinstance(node, dict):
+        return [found for name, value in node.items() for found in _strings(value, f"{key}.{name}".removeprefix("."))]
+    if isinstance(node, list):
+        return [found for index, value in enumerate(node) for found in _strings(value, f"{key}[{index}]")]
+    return []
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+        return value[1:-1]
+    return value.split(" #", maxsplit=1)[0].rstrip()
