@@ -74,7 +74,7 @@ class PlaybookRun:
     def __init__(self) -> None:
         package_home = str(Path(__file__).resolve().parent.parent)
         kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may cancel while this thread holds it
         self._cancelled = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "moorage.execution"],

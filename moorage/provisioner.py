@@ -55,7 +55,7 @@ class Provisioner:
     def __init__(
         self,
         inventory: Path | str | None = None,
-        stack: str = "",
+        stack: Path | str = "",
         *,
         overlays: Sequence[str] | None = None,
         profiles: Sequence[str] | None = None,
@@ -85,7 +85,7 @@ class Provisioner:
         )
         self._runs = runs
         self._running: set[launcher.PlaybookRun] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may cancel while this thread holds it
 
     def provision(self, *, deploy: bool = False, on_event: Callable[[events.Event], None] | None = None) -> Result:
         """Prepare the hosts; with ``deploy`` the stacks too."""

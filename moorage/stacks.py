@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
-from moorage.settings import Settings, collection_root
+from moorage.settings import Settings, collection_root, inventory_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,23 +32,25 @@ class Chosen:
     folder: StackFolder | None = field(default=None, compare=False)
 
 
-def find_folder(name_or_path: str, base: Path | None = None) -> Path:
-    """Return a stack's folder.
+def find_folder(name_or_path: str, inventory: Path) -> Path:
+    """Return a stack's folder, looked for where the collection looks for it.
 
     Args:
         name_or_path: ``oberaconnect`` or ``path/to/oberaconnect``.
-        base: Where relative paths begin; the working directory, then the collection, when none is given.
+        inventory: Relative paths begin at its folder, the two above, or the working directory.
 
     Raises:
         MoorageError: There is no such folder.
     """
+    beside = inventory_folder(inventory)
     given = Path(name_or_path).expanduser()
-    bases = [base] if base else [Path.cwd(), collection_root()]
-    places = [place / below for place in bases for below in (given, Path("stacks") / given)]
+    bases = [Path.cwd()] if is_path(name_or_path) else [beside, beside.parent, beside.parent.parent, Path.cwd()]
+    places = [place / below for place in [*bases, collection_root()] for below in (given, Path("stacks") / given)]
     for place in places:
-        if place.is_dir() and any(place.glob("*.y*ml")):
+        if place.is_dir():
             return place.resolve()
     known = sorted({path.name for place in bases for path in (place / "stacks").glob("*") if path.is_dir()})
+    known = known or sorted(path.name for path in (collection_root() / "stacks").glob("*") if path.is_dir())
     close = difflib.get_close_matches(given.name, known, n=1)
     raise MoorageError(
         "no such stack",
@@ -72,7 +74,7 @@ def selection(settings: Settings, hosts: Iterable[Host]) -> dict[str, Any]:
         if settings.stack in named and not is_path(settings.stack):
             chosen["name"] = settings.stack
         else:
-            path = find_folder(settings.stack)
+            path = find_folder(settings.stack, settings.inventory)
             chosen |= {"name": path.name, "path": str(path)}
     if settings.overlays is not None:
         chosen["overlays"] = list(settings.overlays)
@@ -100,7 +102,7 @@ def choose(settings: Settings, hosts: Iterable[Host]) -> list[Chosen]:
     for host in hosts if "path" not in chosen else ():
         for entry in host.stacks:
             if chosen.get("name") in (None, entry["name"]):
-                path = find_folder(str(entry.get("path") or entry["name"]))
+                path = find_folder(str(entry.get("path") or entry["name"]), settings.inventory)
                 overlays = settings.overlays if settings.overlays is not None else tuple(entry.get("overlays") or ())
                 wanted[Chosen(path, overlays, settings.project or str(entry.get("project") or ""))] = None
     if not wanted:

@@ -1,0 +1,96 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A result in words: a table, what failed and what to do, and the next step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moorage.result import HostResult, Result
+    from moorage.terminal import Terminal
+
+_WORDS = {
+    1: "failed", 2: "configuration error", 3: "preflight failed", 4: "failed, the last good release is back",
+    5: "failed, not undone", 6: "locked by another run", 7: "unreachable", 10: "differences", 130: "interrupted",
+}  # fmt: skip
+_ERROR_PARTS = ("found", "expected", "fix")
+
+
+def show(terminal: Terminal, result: Result, next_step: str = "") -> None:
+    """Write the whole result for people, or as JSON."""
+    terminal.result(result.as_dict())
+    for notice in result.notices:
+        terminal.say(f"note: {notice}")
+    if result.hosts:
+        terminal.table(("HOST", "RESULT", "CHECKS", "SUMMARY"), [_row(host) for host in result.hosts.values()])
+    for host in result.hosts.values():
+        _show_host(terminal, result.verb, host)
+    if result.error:
+        _show_error(terminal, "", result.error)
+    state = "ok" if result.ok else _WORDS.get(result.exit_code, "failed")
+    changed = "changed" if result.changed else "nothing changed"
+    terminal.say(f"{result.verb}: {state}, {changed}, {result.duration_s:.1f} s")
+    if result.run_dir:
+        terminal.say(f"log: {result.run_dir}")
+    if next_step:
+        terminal.say(f"next: {next_step}")
+
+
+def _row(host: HostResult) -> tuple[str, str, str, str]:
+    word = host.outcome or "ok" if host.ok else _WORDS.get(host.exit_code, "failed")
+    passed = sum(check.ok for check in host.checks)
+    checks = f"{passed}/{len(host.checks)}" if host.checks else "-"
+    summary = host.summary.splitlines()[0] if host.summary else ""
+    return host.name, word, checks, summary
+
+
+def _show_host(terminal: Terminal, verb: str, host: HostResult) -> None:
+    for stack, plan in host.plan.items():
+        if verb == "plan" or (host.changed and verb == "deploy"):
+            _show_plan(terminal, host.name, stack, plan)
+    if verb == "status" and host.services:
+        titles = ("SERVICE", "LAYER", "STATE", "HEALTH", "PORTS", "IMAGE")
+        terminal.table(titles, [_service_row(service) for service in host.services])
+    _show_failed_checks(terminal, host)
+    if host.error:
+        _show_error(terminal, host.name, host.error)
+    if host.ok:
+        for url in host.urls:
+            terminal.say(f"{url['url']}  {url.get('name', '')}".rstrip())
+
+
+def _show_failed_checks(terminal: Terminal, host: HostResult) -> None:
+    for check in host.checks:
+        if not check.ok:
+            place = f"{check.service}: " if check.service else ""
+            terminal.say(f"{terminal.style('bad', 'failed')} {host.name}: {place}{check.name}: {check.detail}")
+            if check.fix:
+                terminal.say(f"  fix: {check.fix}")
+
+
+def _show_plan(terminal: Terminal, host: str, stack: str, plan: dict[str, Any]) -> None:
+    for kind in ("create", "recreate", "reload", "remove"):
+        for item in plan.get(kind) or ():
+            why = ", ".join(map(str, item.get("why") or ()))
+            terminal.say(f"{host}: {stack}: {kind} {item['service']}" + (f" ({why})" if why else ""))
+    for kind in ("pull", "networks", "volumes"):
+        for item in plan.get(kind) or ():
+            terminal.say(f"{host}: {stack}: {kind.removesuffix('s')} {item}")
+
+
+def _service_row(service: dict[str, Any]) -> tuple[str, ...]:
+    ports = ", ".join(map(str, service.get("ports") or ()))
+    names = ("service", "layer", "state", "health")
+    return (*[str(service.get(name) or "-") for name in names], ports or "-", str(service.get("image") or "-"))
+
+
+def _show_error(terminal: Terminal, host: str, error: dict[str, Any]) -> None:
+    place = ": ".join(str(part) for part in (host, error.get("file"), error.get("key")) if part)
+    message = str(error.get("message", "failed"))
+    terminal.say(f"{terminal.style('bad', 'error')} {place}: {message}" if place else f"error {message}")
+    for part in _ERROR_PARTS:
+        if error.get(part):
+            text = str(error[part]).replace("\n", "\n    ")
+            terminal.say(f"  {part}: {text}")
