@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 from moorage.lab import engine
 from moorage.lab.process import Progress, attempt, docker, is_installed, run
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from moorage.lab.settings import Settings
     from pathlib import Path
+
+    from moorage.lab.settings import Settings
 
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 PULL_SECONDS = 180

@@ -7,13 +7,14 @@ import io
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from moorage.lab.process import Progress, attempt, run
 from typing import TYPE_CHECKING
 
+from moorage.lab.process import Progress, attempt, run
+
 if TYPE_CHECKING:
-    from moorage.lab.settings import Settings
     from collections.abc import Mapping
+
+    from moorage.lab.settings import Settings
 
 IMAGES = Path(__file__).parent / "images"
 HASH_LENGTH = 16

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-
-from moorage.lab.process import run
+import re
 from typing import TYPE_CHECKING
 
+from moorage.lab.process import run
+
 if TYPE_CHECKING:
-    from moorage.lab.settings import Settings
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from moorage.lab.settings import Settings
 
 DAYS = "3650"
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -39,31 +42,42 @@ def signing_arguments(folder: Path, extensions: Path) -> list[str]:
     ]
 
 
-def extension_text(names: tuple[str, ...]) -> str:
+def extension_text(names: Iterable[str]) -> str:
     """The certificate's extensions, with every name that the registry answers to."""
-    listed = ",".join([*(f"DNS:{name}" for name in (*names, "localhost")), "IP:127.0.0.1"])
+    listed = ",".join([*(f"DNS:{name}" for name in sorted({*names, "localhost"})), "IP:127.0.0.1"])
     return f"subjectAltName={listed}\nextendedKeyUsage=serverAuth\n"
 
 
+def folder(settings: Settings) -> Path:
+    """Where certificates and keys lie."""
+    return settings.state / "ca"
+
+
 def authority(settings: Settings) -> Path:
-    """The folder of the certificate authority; it is made at first use."""
-    folder = settings.state / "ca"
-    if not (folder / "ca.crt").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
-        run(authority_arguments(folder), what="Making the lab's certificate authority")
-    return folder
+    """The certificate authority's certificate; it is made at first use."""
+    place = folder(settings)
+    if not (place / "ca.crt").is_file():
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o700)
+        run(authority_arguments(place), what="Making the lab's certificate authority")
+    return place / "ca.crt"
 
 
-def certificate(settings: Settings, names: tuple[str, ...]) -> Path:
-    """The folder of the registry's certificate and key; made anew when the names change."""
-    folder = authority(settings)
-    extensions = folder / "server.ext"
-    wanted = extension_text(names)
-    if not (folder / "server.crt").is_file() or extensions.read_text() != wanted:
-        run(request_arguments(folder), what="Making the registry's key")
-        pending = folder / "server.ext.part"
-        pending.write_text(wanted)
-        run(signing_arguments(folder, pending), what="Signing the registry's certificate")
-        pending.replace(extensions)
-    return folder
+def ensure(settings: Settings, names: tuple[str, ...]) -> bool:
+    """Make sure of the registry's certificate; say whether it was made anew.
+
+    Names that another checkout wanted stay in it.
+    """
+    authority(settings)
+    place = folder(settings)
+    extensions = place / "server.ext"
+    text = extensions.read_text() if extensions.is_file() else ""
+    present = set(re.findall(r"DNS:([^,\s]+)", text))
+    if (place / "server.crt").is_file() and present.issuperset(names):
+        return False
+    run(request_arguments(place), what="Making the registry's key")
+    pending = place / "server.ext.part"
+    pending.write_text(extension_text({*names, *present}))
+    run(signing_arguments(place, pending), what="Signing the registry's certificate")
+    pending.replace(extensions)
+    return True

@@ -6,10 +6,10 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker, is_installed, run
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from moorage.lab.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from moorage.lab import base_image, build, certificates, registry, state
 from moorage.lab.errors import LabError
@@ -54,7 +54,7 @@ def run_arguments(settings: Settings, host: LabHost, image: str, key: str) -> li
             *(f"--cap-add={name}" for name in CAPABILITIES),
         ],
         *["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
-        *["--tmpfs", "/run:exec", "--tmpfs", "/tmp:exec"],
+        *["--tmpfs", "/run:exec", "--tmpfs", "/tmp:exec"],  # noqa: S108 (as on a real server)
         # anonymous volumes: the nested engine's overlayfs cannot sit on an overlayfs
         *["--volume", "/var/lib/docker", "--volume", "/var/lib/containerd"],
         image,
@@ -64,9 +64,8 @@ def run_arguments(settings: Settings, host: LabHost, image: str, key: str) -> li
 def host_build(settings: Settings, operating_system: str, base: str) -> build.Build:
     """What a host's image is made from: Debian, the login key, the lab's certificate authority."""
     key = state.login_key(settings)
-    authority = certificates.authority(settings)
     files = {
-        "lab-ca.crt": (authority / "ca.crt").read_bytes(),
+        "lab-ca.crt": certificates.authority(settings).read_bytes(),
         "authorized_keys": key.with_suffix(".pub").read_bytes(),
     }
     return build.Build(f"host-{operating_system}", "host", {"BASE": base}, files)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from moorage.lab import base_image, build, registry
 from moorage.lab.catalogue import CATALOGUE, Recipe, references, repository
-from moorage.lab.process import Progress, attempt, docker
+from moorage.lab.process import Progress, attempt, docker, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from moorage.lab.settings import Settings
 
@@ -45,11 +45,12 @@ def ensure(settings: Settings, wanted: Sequence[str], progress: Progress) -> lis
             missing[reference] = made
     if missing:
         bases = {CATALOGUE[reference].base for reference in missing}
-        build_all(settings, base_builds(settings, bases, progress), progress)
-        build_all(settings, missing.values(), progress)
+        progress(f"Building {len(missing)} images for the lab's registry")
+        build_all(settings, base_builds(settings, bases, progress))
+        build_all(settings, missing.values())
         progress(f"Pushing {len(missing)} images into the lab's registry")
+        push_all(settings, missing)
         for reference, made in missing.items():
-            push(settings, reference, made)
             path, tag = repository(reference)
             client.alias(path, tag, content_tag(made))
     return list(missing)
@@ -66,10 +67,17 @@ def base_builds(settings: Settings, bases: set[str], progress: Progress) -> list
     return [build.Build(base, base, {"BASE": debian}) for base in sorted(bases - {"debian"})]
 
 
-def build_all(settings: Settings, builds: Iterable[build.Build], progress: Progress) -> None:
+def build_all(settings: Settings, builds: Iterable[build.Build]) -> None:
     """Build images, two at a time."""
     with ThreadPoolExecutor(WORKERS) as pool:
-        for done in [pool.submit(build.ensure, settings, made, progress) for made in builds]:
+        for done in [pool.submit(build.ensure, settings, made, silent) for made in builds]:
+            done.result()
+
+
+def push_all(settings: Settings, builds: Mapping[str, build.Build]) -> None:
+    """Push images, two at a time."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for done in [pool.submit(push, settings, *item) for item in builds.items()]:
             done.result()
 
 

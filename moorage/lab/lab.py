@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from moorage.lab import engine, hosts, registry, state
 from moorage.lab import images as service_images
@@ -10,11 +11,10 @@ from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker, silent
 from moorage.lab.settings import Settings
 from moorage.lab.state import LabHost, locked
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def exec_command(name: str, argv: Sequence[str]) -> list[str]:
 
 def stop(name: str) -> None:
     """Shut a host down."""
-    docker("stop", "--time", "60", find(name).container, what=f"Stopping the host {name}")
+    docker("stop", "-t", "60", find(name).container, what=f"Stopping the host {name}")
 
 
 def kill(name: str) -> None:

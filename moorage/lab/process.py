@@ -6,9 +6,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from moorage.lab.errors import LabError
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

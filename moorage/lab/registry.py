@@ -6,15 +6,16 @@ import http.client
 import json
 import ssl
 import time
+from typing import TYPE_CHECKING
 
 from moorage.lab import base_image, build, certificates
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from moorage.lab.settings import Settings
     from pathlib import Path
+
+    from moorage.lab.settings import Settings
 
 NAMES = (
     "registry-1.docker.io",
@@ -30,6 +31,8 @@ MANIFESTS = (
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json"
 )
 START_SECONDS = 60
+VERSION_LABEL = "moorage.lab.registry"
+VERSION = "1"  # raise it when a registry of an older kind must be replaced
 
 
 def run_arguments(settings: Settings, image: str, tls: Path) -> list[str]:
@@ -37,7 +40,7 @@ def run_arguments(settings: Settings, image: str, tls: Path) -> list[str]:
     name = settings.registry_container
     return [
         *["run", "--detach", "--name", name, "--hostname", name, "--label", settings.label],
-        *["--restart", "unless-stopped"],
+        *["--label", f"{VERSION_LABEL}={VERSION}", "--restart", "unless-stopped"],
         *["--network", settings.network, "--ip", settings.registry_address],
         *["--publish", "127.0.0.1::443"],
         *["--volume", f"{tls / 'server.crt'}:/tls/server.crt:ro"],
@@ -48,24 +51,34 @@ def run_arguments(settings: Settings, image: str, tls: Path) -> list[str]:
 
 
 def ensure(settings: Settings, progress: Progress) -> None:
-    """Make sure that the registry runs with the present image and certificate."""
-    tls = certificates.certificate(settings, NAMES)
-    base = base_image.ensure(settings, "trixie", progress)
-    image = build.ensure(settings, build.Build("registry", "registry", {"BASE": base}), progress)
+    """Make sure that the registry runs.
+
+    One that runs is left alone whichever checkout made it: another one may be pushing to it.
+    """
+    renewed = certificates.ensure(settings, NAMES)
     name = settings.registry_container
-    template = "{{.Config.Image}} {{.State.Running}} {{.Created}}"
-    found = attempt(["docker", "inspect", "--format", template, name])
+    template = f'{{{{index .Config.Labels "{VERSION_LABEL}"}}}} {{{{.State.Running}}}}'
+    found = attempt(["docker", "container", "inspect", "--format", template, name])
     state = found.stdout.decode().split() if found.returncode == 0 else []
-    if state[:2] == [image, "true"]:
+    if state == [VERSION, "true"] and not renewed:
         return
-    if state[:1] == [image]:
+    if state[:1] == [VERSION] and not renewed:
         docker("start", name, what="Starting the lab's registry")
     else:
-        if state:
-            docker("rm", "--force", name, what="Replacing the lab's registry")
-        progress("Starting the lab's registry")
-        docker(*run_arguments(settings, image, tls), what="Starting the lab's registry")
+        replace(settings, progress)
     wait(settings)
+
+
+def replace(settings: Settings, progress: Progress) -> None:
+    """Start the registry's container anew; its images lie in a volume and stay."""
+    base = base_image.ensure(settings, "trixie", progress)
+    image = build.ensure(settings, build.Build("registry", "registry", {"BASE": base}), progress)
+    progress("Starting the lab's registry")
+    name = settings.registry_container
+    if attempt(["docker", "container", "inspect", name]).returncode == 0:
+        docker("rm", "--force", name, what="Replacing the lab's registry")
+    arguments = run_arguments(settings, image, certificates.folder(settings))
+    docker(*arguments, what="Starting the lab's registry")
 
 
 def wait(settings: Settings) -> None:
@@ -98,7 +111,7 @@ class Client:
 
     def __init__(self, settings: Settings) -> None:
         host, port = endpoint(settings).rsplit(":", 1)
-        trust = ssl.create_default_context(cafile=str(settings.state / "ca" / "ca.crt"))
+        trust = ssl.create_default_context(cafile=str(certificates.folder(settings) / "ca.crt"))
         self._connection = http.client.HTTPSConnection(host, int(port), context=trust, timeout=10)
 
     def _ask(

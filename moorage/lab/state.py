@@ -12,15 +12,16 @@ import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, run
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from moorage.lab.settings import Settings
-    from pathlib import Path
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from moorage.lab.settings import Settings
 
 USER = "deploy"
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")

@@ -31,7 +31,8 @@ def main() -> None:
     faults.at_start()
     service = os.environ["LAB_SERVICE"]
     played, port = application(service)
-    print(f"{service} {os.environ.get('LAB_VERSION', '')} listens on {port}", flush=True)  # noqa: T201
+    sys.stdout.write(f"{service} {os.environ.get('LAB_VERSION', '')} listens on {port}\n")
+    sys.stdout.flush()
     serve(played, port)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import urllib.request
-
-import psycopg2
+from typing import Any
 
 TIMEOUT_SECONDS = 3
 
@@ -24,22 +24,23 @@ def failures() -> dict[str, str]:
 
 def postgres(url: str) -> str:
     """Why a query on PostgreSQL fails, or an empty text."""
+    driver: Any = importlib.import_module("psycopg2")  # only the image has it
     try:
-        connection = psycopg2.connect(url, connect_timeout=TIMEOUT_SECONDS)
+        connection = driver.connect(url, connect_timeout=TIMEOUT_SECONDS)
         try:
             with connection.cursor() as cursor:
                 cursor.execute("select 1")
                 cursor.fetchone()
         finally:
             connection.close()
-    except psycopg2.Error as error:
+    except driver.Error as error:
         return str(error).strip().splitlines()[-1]
     return ""
 
 
 def qdrant(url: str) -> str:
     """Why Qdrant does not list its collections to us, or an empty text."""
-    request = urllib.request.Request(  # noqa: S310 (the URL of a container in the same network)
+    request = urllib.request.Request(  # noqa: S310 (a container's URL in the same network)
         url.rstrip("/") + "/collections", headers={"api-key": os.environ.get("QDRANT_API_KEY", "")}
     )
     try:

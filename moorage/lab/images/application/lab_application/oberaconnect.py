@@ -13,17 +13,17 @@ from .server import Answer, Application, Handler, Refusal, Request, slow
 Check = Callable[[Any], bool]
 
 
-def text(value: Any) -> bool:  # noqa: ANN401 (a value out of JSON)
+def text(value: Any) -> bool:
     """Whether a value is a text with something in it."""
     return isinstance(value, str) and bool(value.strip())
 
 
-def small_number(value: Any) -> bool:  # noqa: ANN401
+def small_number(value: Any) -> bool:
     """Whether a value is a number of results one may ask for."""
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100  # noqa: PLR2004
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100
 
 
-def listing(value: Any) -> bool:  # noqa: ANN401
+def listing(value: Any) -> bool:
     """Whether a value is a list."""
     return isinstance(value, list)
 

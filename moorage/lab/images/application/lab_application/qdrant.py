@@ -36,7 +36,7 @@ def guard(request: Request) -> None:
         raise Refusal(HTTPStatus.UNAUTHORIZED, "Invalid API key or JWT")
 
 
-def result(value: Any, status: int = HTTPStatus.OK) -> Answer:  # noqa: ANN401 (any JSON)
+def result(value: Any, status: int = HTTPStatus.OK) -> Answer:
     """An answer in Qdrant's envelope."""
     return Answer({"result": value, "status": "ok", "time": 0.0}, status)
 
