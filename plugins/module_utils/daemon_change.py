@@ -80,7 +80,7 @@ def plan(places: Places, settings: Settings, defaults: Sequence[Settings]) -> Ch
     _check(merged.settings, after, name)
     keys = tuple(daemon_json.changed_keys(current, merged.settings))
     pending = (_read(places.pending) or NONE).strip()
-    actions = (daemon_json.action_for(keys), pending if pending in daemon_json.ACTIONS else RESTART)
+    actions = (daemon_json.action_for(current, merged.settings), pending if pending in daemon_json.ACTIONS else RESTART)
     return Change(
         places=places,
         before=before,

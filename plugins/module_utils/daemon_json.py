@@ -171,11 +171,21 @@ def changed_keys(before: Settings, after: Settings) -> list[str]:
     return sorted(key for key in {*before, *after} if before.get(key, ABSENT) != after.get(key, ABSENT))
 
 
-def action_for(keys: Sequence[str]) -> str:
-    """Return what dockerd needs after these keys have changed: none, reload or restart."""
+def action_for(before: Settings, after: Settings) -> str:
+    """Return what dockerd needs to go from one configuration to the other.
+
+    Args:
+        before: What it runs with.
+        after: What it shall run with.
+
+    Returns:
+        none, reload or restart. A reload looks only at keys that are there: one that was removed
+        would keep its old value.
+    """
+    keys = changed_keys(before, after)
     if not keys:
         return NONE
-    return RELOAD if RELOADABLE.issuperset(keys) else RESTART
+    return RELOAD if RELOADABLE.issuperset(keys) and after.keys() >= before.keys() else RESTART
 
 
 def dump_record(record: Sequence[Leaf]) -> str:

@@ -117,12 +117,9 @@ def _reloaded(began: float) -> bool:
 
 
 def _reason(began: float) -> str:
-    """Return why the engine refused, from the end of its log."""
-    lines = [
-        line
-        for line in _journal(began).splitlines()
-        if re.search(r"unable to configure|failed to start|level=fatal|level=error|^Error", line)
-    ]
+    """Return why the engine refused: the last line of its log that is not of the ordinary run."""
+    ordinary = re.compile(r"level=(?:debug|info|warning)\b")
+    lines = [line for line in _journal(began).splitlines() if line and not ordinary.search(line)]
     if not lines:
         return ""
     found = re.search(r'(?:msg|error)="((?:[^"\\]|\\.)*)"', lines[-1])
@@ -130,9 +127,9 @@ def _reason(began: float) -> str:
 
 
 def _journal(began: float) -> str:
-    since = f"@{began:.0f}"
-    command = ["journalctl", "--unit", UNIT, "--since", since, "--output", "cat", "--no-pager"]
-    return run(command)[1]
+    """Return what dockerd itself, not systemd about it, has logged since then."""
+    command = ["journalctl", "--unit", UNIT, "--identifier", "dockerd", "--since", f"@{int(began)}"]
+    return run([*command, "--output", "cat", "--no-pager", "--quiet"])[1]
 
 
 def _show(*properties: str) -> dict[str, str]:
