@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .atomic_write import sync_folder, write
+from .places import make_readable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,14 +43,14 @@ def store(folder: Path, files: Files) -> str:
     final = folder / key
     if final.exists():
         return key
-    folder.mkdir(parents=True, exist_ok=True)
+    make_readable(folder)
     temporary = folder / f".{key}"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(mode=0o755)
+    make_readable(temporary)
     try:
         for name, (content, mode) in files.items():
             path = temporary / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_readable(path.parent)
             write(path, content, mode=0o755 if mode & 0o111 else 0o644)
         temporary.rename(final)
     except OSError:

@@ -17,6 +17,8 @@ from .verification import fault_summary, verify
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .stack import Gateway
+
 Answer = dict[str, Any]
 
 
@@ -96,7 +98,7 @@ def entrances(release: Release) -> list[dict[str, Any]]:
     """Return the paths that a person can open: of the gateways and of published HTTP probes."""
     found = []
     for gateway in release.stack.gateways.values():
-        paths = [gateway.health, gateway.discovery, *(route.path for route in gateway.routes)]
+        paths = [gateway.health, gateway.discovery, *_routed(release, gateway)]
         for port in release.stack.services[gateway.service].ports:
             if port.target == gateway.listen:
                 found += [_entrance(gateway.service, port.host_ip, port.published, path) for path in paths if path]
@@ -105,6 +107,18 @@ def entrances(release: Release) -> list[dict[str, Any]]:
             for port in service.ports:
                 if probe.http and port.target == probe.port and service.name not in release.live:
                     found.append(_entrance(service.name, port.host_ip, port.published, probe.http.path))
+    return found
+
+
+def _routed(release: Release, gateway: Gateway) -> list[str]:
+    """Return a path through the gateway for each route whose service has a path that is probed."""
+    found = []
+    for route in gateway.routes:
+        for probe in release.stack.services[route.service].probes:
+            if probe.http and probe.port == route.port:
+                strip = route.path.endswith("/") and route.path != "/"
+                found.append(route.path + probe.http.path[1:] if strip else probe.http.path)
+                break
     return found
 
 

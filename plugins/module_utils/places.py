@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 STATE = Path("/var/lib/moorage")
@@ -57,5 +56,12 @@ def data(project: str) -> Path:
 def make_private(folder: Path) -> Path:
     """Make a folder that only root can read, and those above it."""
     folder.mkdir(parents=True, exist_ok=True)
-    os.chmod(folder, 0o700)  # noqa: PTH101  mkdir's mode is cut by the umask
+    folder.chmod(0o700)
+    return folder
+
+
+def make_readable(folder: Path) -> Path:
+    """Make a folder that the users of containers can read, whatever the umask says."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
     return folder

@@ -116,7 +116,7 @@ def _write(candidate: Candidate, drafted: Draft) -> None:
         secret_store.write_service_file(Path(path), candidate.secrets[name], owner)
     for folder, owner in drafted.data_folders.items():
         if not Path(folder).exists():
-            Path(folder).mkdir(parents=True)
+            places.make_readable(Path(folder))
             os.chown(folder, owner, -1)
 
 

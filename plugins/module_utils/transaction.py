@@ -124,7 +124,11 @@ class Transaction:
             raise MoorageError("; ".join(f"{check.service}: {check.name}: {check.detail}" for check in faults))
 
     def _settled(self) -> list[verification.Check]:
-        """Verify; once more when the Engine was restarted under it."""
+        """Verify when every health check has its verdict; once more when the Engine was restarted under it."""
+        probes = [probe for service in self.target.stack.services.values() for probe in service.probes]
+        end = time.monotonic() + max((probe.deadline for probe in probes), default=0.0)
+        while verification.starting(self.target) and time.monotonic() < end:
+            time.sleep(0.2)  # a poll of the states
         for _attempt in range(3):
             before = engine.invocation()
             checks = verification.verify(self.target)

@@ -166,4 +166,16 @@ def waiting_fault(release: Release, service: str, copies: list[dict[str, Any]]) 
     if state["Status"] != "running" or state["Restarting"]:
         return f"is {state['Status']}"
     running = engine.by_service(release.project)
-    return next((fault for probe in described.probes if (fault := probes.fault(probe, container, running))), None)
+    # Docker's own check answers once an interval; where there are probes of ours, it is asked at the end.
+    own = [probe for probe in described.probes if probe.kind != "health"] or described.probes
+    return next((fault for probe in own if (fault := probes.fault(probe, container, running))), None)
+
+
+def starting(release: Release) -> bool:
+    """Return whether Docker's health check of some service has not come to a verdict yet."""
+    return any(
+        (container["State"].get("Health") or {}).get("Status") == "starting"
+        for name, copies in engine.by_service(release.project).items()
+        for container in copies
+        if name in release.stack.services
+    )
