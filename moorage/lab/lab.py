@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moorage.lab import engine, hosts, registry, state
-from moorage.lab import images as service_images
+from moorage.lab import engine, hosts, registry, service_images, state
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker, silent
 from moorage.lab.settings import Settings
