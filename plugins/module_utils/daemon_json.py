@@ -116,12 +116,7 @@ def parse(text: str, file: str) -> Settings:
     try:
         settings = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
     except json.JSONDecodeError as error:
-        raise DaemonJsonError(
-            f"not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}",
-            file=f"{file}:{error.lineno}:{error.colno}",
-            found=_line(text, error.lineno),
-            fix="correct the line; nothing was changed",
-        ) from error
+        raise _syntax_error(text, file, error) from error
     if not isinstance(settings, dict):
         raise DaemonJsonError("not a JSON object", file=file, found=text.strip()[:60], expected='{"key": value, ...}')
     return settings
@@ -215,6 +210,21 @@ def load_record(text: str, file: str) -> tuple[Leaf, ...]:
             found=str(error),
             fix=f"remove it (rm {file}); the settings made so far then count as yours and stay",
         ) from error
+
+
+def _syntax_error(text: str, file: str, error: json.JSONDecodeError) -> DaemonJsonError:
+    """Return the error with its line; the same for a trailing comma on every Python."""
+    before, position, message = text[: error.pos].rstrip(), error.pos, error.msg
+    if before.endswith(",") and text[error.pos : error.pos + 1] in ("}", "]"):
+        position, message = len(before) - 1, "a comma before the closing bracket"
+    line = text.count("\n", 0, position) + 1
+    column = position - text.rfind("\n", 0, position)
+    return DaemonJsonError(
+        f"not valid JSON: {message} at line {line}, column {column}",
+        file=f"{file}:{line}:{column}",
+        found=_line(text, line),
+        fix="correct the line; nothing was changed",
+    )
 
 
 def _patch(base: Settings, change: Settings) -> Settings:
