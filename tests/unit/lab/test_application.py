@@ -32,7 +32,7 @@ class Served:
     def __init__(self, application: server.Application) -> None:
         handler = type("Handler", (server.RequestHandler,), {"application": application})
         self.listener = server.Server(("127.0.0.1", 0), handler)
-        threading.Thread(target=self.listener.serve_forever, daemon=True).start()
+        threading.Thread(target=self.listener.serve_forever, args=(0.01,), daemon=True).start()
 
     def ask(
         self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
