@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from . import daemon_json, daemon_rules, docker_service, engine_host
 from .atomic_write import write
-from .daemon_json import NONE, RESTART, DaemonJsonError, Settings
+from .daemon_json import NONE, RESTART
+from .daemon_text import DaemonJsonError, Settings, parse, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +74,10 @@ def plan(places: Places, settings: Settings, defaults: Sequence[Settings]) -> Ch
     """
     name = str(places.file)
     before, record_before = _read(places.file), _read(places.record)
-    current = {} if before is None else daemon_json.parse(before, name)
+    current = {} if before is None else parse(before, name)
     record = daemon_json.load_record(record_before, str(places.record)) if record_before else ()
     merged = daemon_json.merge(current, settings, defaults, record)
-    after = before if merged.settings == current else daemon_json.render(merged.settings)
+    after = before if merged.settings == current else render(merged.settings)
     _check(merged.settings, after, name)
     keys = tuple(daemon_json.changed_keys(current, merged.settings))
     pending = (_read(places.pending) or NONE).strip()

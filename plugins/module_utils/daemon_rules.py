@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
-from .daemon_json import DaemonJsonError, Settings
+from .daemon_text import DaemonJsonError, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

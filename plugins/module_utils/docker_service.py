@@ -11,7 +11,7 @@ import shutil
 import time
 from pathlib import Path
 
-from .daemon_json import DaemonJsonError, find_line
+from .daemon_text import DaemonJsonError, find_line
 from .engine import run
 from .errors import MoorageError
 

@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.moorage.stacks.plugins.module_utils import daemon_json, daemon_rules
-from ansible_collections.moorage.stacks.plugins.module_utils.daemon_json import (
-    DaemonJsonError,
-    Leaf,
-)
+from ansible_collections.moorage.stacks.plugins.module_utils import daemon_json, daemon_rules, daemon_text
+from ansible_collections.moorage.stacks.plugins.module_utils.daemon_json import Leaf
+from ansible_collections.moorage.stacks.plugins.module_utils.daemon_text import DaemonJsonError
 
 CASES = Path(__file__).parents[2] / "cases" / "daemon_json"
 
@@ -54,7 +52,7 @@ def test_a_second_merge_changes_nothing(case: dict[str, Any]) -> None:
 
     second = daemon_json.merge(first.settings, case["settings"], defaults, first.record)
 
-    assert daemon_json.render(second.settings) == daemon_json.render(first.settings)
+    assert daemon_text.render(second.settings) == daemon_text.render(first.settings)
     assert second.record == first.record
 
 
@@ -69,10 +67,10 @@ def test_withdrawing_everything_restores_the_file(case: dict[str, Any]) -> None:
 @cases("parse")
 def test_parse(case: dict[str, Any]) -> None:
     if "error" not in case:
-        assert daemon_json.parse(case["text"], "daemon.json") == case["settings"]
+        assert daemon_text.parse(case["text"], "daemon.json") == case["settings"]
         return
     with pytest.raises(DaemonJsonError) as caught:
-        daemon_json.parse(case["text"], "daemon.json")
+        daemon_text.parse(case["text"], "daemon.json")
     assert_error(caught.value, case["error"])
 
 
