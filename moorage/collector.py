@@ -113,7 +113,7 @@ def _summary(host: HostResult) -> str:
     """Return one line about a host."""
     said = [str(item["summary"]) for item in host.outcomes if item.get("summary")]
     if said:
-        return said[-1]
+        return said[-1].split("\n", maxsplit=1)[0]
     if host.error:
         return str(host.error.get("message", "")).split("\n", maxsplit=1)[0]
     return f"{host.tasks_changed} changed" if host.tasks_changed else "nothing to change"
@@ -141,7 +141,7 @@ def explain_unreachable(message: str, address: str) -> dict[str, Any]:
             f" and forget the old key: ssh-keygen -R {address} -f {file}",
         }
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    reason = " ".join(lines).removeprefix("Failed to connect to the host via ssh: ")
+    reason = " ".join(lines).removeprefix("Task failed: ").removeprefix("Failed to connect to the host via ssh: ")
     return {
         "message": "the host cannot be reached",
         "key": address,

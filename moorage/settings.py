@@ -32,7 +32,11 @@ class Settings:
         limit: Ansible's pattern of hosts.
         extra_vars: Further variables; a declared secret is refused.
         vault_password_file: A file, or a program that prints the password.
+        check: Change nothing.
+        diff: Show the changes in files.
         verbosity: 0 to 2; more would show secrets.
+        throwaway_secrets: Make up required secrets: for demonstrations.
+        confirm: The name of the stack to remove, as consent.
     """
 
     inventory: Path
@@ -47,6 +51,7 @@ class Settings:
     diff: bool = False
     verbosity: int = 0
     throwaway_secrets: bool = False
+    confirm: str = ""
 
 
 def collection_root() -> Path:

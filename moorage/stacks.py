@@ -31,6 +31,11 @@ class Chosen:
     project: str = ""
     folder: StackFolder | None = field(default=None, compare=False)
 
+    @property
+    def project_name(self) -> str:
+        """The name of the Compose project."""
+        return self.project or (self.folder.project if self.folder else self.path.name)
+
 
 def find_folder(name_or_path: str, inventory: Path) -> Path:
     """Return a stack's folder, looked for where the collection looks for it.
@@ -120,5 +125,5 @@ def declared_secrets(chosen: Iterable[Chosen]) -> dict[str, dict[str, dict[str, 
     declared: dict[str, dict[str, dict[str, Any]]] = {}
     for item in chosen:
         if item.folder is not None:
-            declared.setdefault(item.project or item.folder.project, {}).update(item.folder.secrets)
+            declared.setdefault(item.project_name, {}).update(item.folder.secrets)
     return declared

@@ -1,0 +1,189 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run: reads what is needed on this side, follows the playbook, keeps the record."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
+
+from moorage import events, host_keys, inventory, launcher, secrets, settings, stacks, vault_password
+from moorage.collector import Collector
+from moorage.records import RunRecord
+from moorage.redact import Redactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from moorage.result import Result
+
+
+class Run:
+    """One call of a verb.
+
+    Args:
+        used: What the user asked for.
+        verb: For the record's name and the result.
+        runs: Where the record is made; None for no record.
+    """
+
+    def __init__(self, used: settings.Settings, verb: str, runs: Path | None) -> None:
+        self._settings, self._verb, self._inventory = used, verb, used.inventory
+        self._hosts: list[inventory.Host] = []
+        self._password = ""
+        self._notices: list[str] = []
+        self._redactor = Redactor()
+        self._runs = runs
+        self._record: RunRecord | None = None
+
+    def prepare(self, *, stacks_needed: bool) -> None:
+        """Read inventory, stacks and secrets; whatever is wrong on this side is found here."""
+        file = secrets.secrets_file(self._inventory)
+        password = vault_password.find(self._settings.vault_password_file)
+        if password is None and file.exists():
+            password = self._own_password(file)
+        try:
+            self._hosts = inventory.load(self._inventory, password.text if password else "")
+        except MoorageError:
+            if password is not None or not file.exists():
+                raise
+            password = self._own_password(file)  # another first run has just made password and file
+            self._hosts = inventory.load(self._inventory, password.text)
+        declared: secrets.Declarations = {}
+        if stacks_needed:
+            declared = stacks.declared_secrets(stacks.choose(self._settings, self._hosts))
+            self._refuse_secrets_in_variables(declared)
+        if self._settings.confirm:
+            self._check_consent()
+        if password is None and any(declared.values()):
+            password = self._own_password(file)
+        if password is not None:
+            self._password = password.text
+            throwaway = self._settings.throwaway_secrets
+            values = secrets.ensure(file, password, declared, throwaway=throwaway)
+            known = [value for names in values.values() for value in names.values()]
+            self._redactor = Redactor([password.text, *known])
+
+    def _check_consent(self) -> None:
+        """Compare the name given as consent with the stacks that would be removed."""
+        chosen = stacks.choose(self._settings, self._hosts)
+        names = sorted({name for item in chosen for name in (item.path.name, item.project_name)})
+        if self._settings.confirm not in names:
+            raise MoorageError(
+                "this is not the stack's name", key="confirm", found=self._settings.confirm, expected=" or ".join(names)
+            )
+
+    def _own_password(self, file: Path) -> vault_password.VaultPassword:
+        """Make this user's own vault password, unless there is a file that was encrypted with another."""
+        found = vault_password.find(self._settings.vault_password_file)
+        if found is not None:
+            return found
+        if file.exists():
+            raise MoorageError(
+                "no vault password",
+                file=str(file),
+                expected="the password that opens this file",
+                fix="give its file by --vault-password-file or MOORAGE_VAULT_PASSWORD_FILE,"
+                f" or put it into {vault_password.default_file()}",
+            )
+        made = vault_password.make()
+        if made.made_now:
+            self._notices.append(
+                f"made a vault password in {made.origin}; keep a copy of it: without it {file} cannot be opened"
+            )
+        return made
+
+    def _refuse_secrets_in_variables(self, declared: secrets.Declarations) -> None:
+        names = {name for project in declared.values() for name in project} | {secrets.VARIABLE}
+        for name in self._settings.extra_vars:
+            if name in names:
+                raise MoorageError(
+                    "a secret on the command line can be seen in the list of processes and in the shell's history",
+                    key=f"-e {name}",
+                    expected="its value in the encrypted file beside the inventory",
+                    fix=f"ansible-vault edit {secrets.secrets_file(self._inventory)}",
+                )
+
+    def follow(
+        self,
+        run: launcher.PlaybookRun,
+        playbook: str,
+        more: dict[str, Any],
+        on_event: Callable[[events.Event], None] | None,
+    ) -> Result:
+        """Run the playbook and collect its result."""
+        record = self._record = RunRecord(self._runs, self._verb) if self._runs else None
+        known_hosts = settings.inventory_folder(self._inventory) / "known_hosts"
+        before = host_keys.lines(known_hosts)
+        collector = Collector(self._verb, {host.name: host.address for host in self._hosts})
+        ending = launcher.Ending("crashed", 1)
+        for item in run.follow(self._request(playbook, more)):
+            if isinstance(item, launcher.Ending):
+                ending = item
+                continue
+            event = self._redacted(item)
+            collector.add(event)
+            if record:
+                record.add(event)
+            if on_event:
+                on_event(event)
+        result = collector.finish(ending, cancelled=run.cancelled)
+        self._notices += host_keys.notices(known_hosts, before)
+        result.notices = self._notices
+        complaints = self._redactor.text(run.complaints)
+        if record and complaints:
+            record.note(complaints)
+        if ending.status == "crashed" and complaints and not result.hosts:
+            result.exit_code = 1
+            result.error = {"message": "the run crashed", "found": complaints.strip().splitlines()[-1]}
+        return result
+
+    def close(self, result: Result) -> None:
+        """Finish the record."""
+        if self._record:
+            result.run_dir = self._record.folder
+            self._record.finish(result)
+
+    def _request(self, playbook: str, more: dict[str, Any]) -> launcher.Request:
+        used = self._settings
+        run_id = self._record.run_id if self._record else f"{int(time.time())}-{self._verb}"
+        variables = {
+            **used.extra_vars,
+            "moorage_selection": stacks.selection(used, self._hosts),
+            "moorage_run_id": run_id,
+            "moorage_operator": f"{getpass.getuser()}@{socket.gethostname()}",
+            **more,
+        }
+        own = any(host.own_host_keys for host in self._hosts)
+        flags = [flag for flag, wanted in (("--check", used.check), ("--diff", used.diff)) if wanted]
+        return launcher.Request(
+            playbook=f"moorage.stacks.{playbook}",
+            inventory=str(self._inventory),
+            collection=str(settings.collection_root()),
+            directory=str(Path.cwd()),
+            extra_vars=variables,
+            variables=settings.ansible_variables(self._inventory, own_host_keys=own),
+            options=flags,
+            limit=used.limit,
+            verbosity=used.verbosity,
+            forks=int(os.environ.get("ANSIBLE_FORKS", "25")),
+            vault_password=self._password,
+        )
+
+    def _redacted(self, event: events.Event) -> events.Event:
+        mask = self._redactor
+        return replace(
+            event,
+            message=mask.text(event.message),
+            output=mask.text(event.output),
+            outcome=mask.data(event.outcome),
+            task=mask.text(event.task),
+        )
