@@ -108,8 +108,8 @@ class Placing:
         Raises:
             MoorageError: It ended, keeps restarting, or its deadline passed; says what its container tells.
         """
-        described = release.stack.services[service]
-        deadline = max((probe.deadline for probe in described.probes), default=60.0)
+        awaited = verification.awaited(release.stack.services[service])
+        deadline = max((probe.deadline for probe in awaited), default=60.0)
         end = time.monotonic() + deadline
         first: dict[str, int] = {}
         while True:
@@ -126,9 +126,8 @@ class Placing:
                 if (ended and for_good) or container["RestartCount"] - began >= _RESTARTS:
                     raise MoorageError(detail, key=service, fix=f"look at: docker logs of {service}")
             if time.monotonic() > end:
-                raise MoorageError(
-                    f"{detail} (waited {deadline:.0f} s)", key=service, fix=f"look at: docker logs of {service}"
-                )
+                detail = f"{detail} (waited {deadline:.0f} s)"
+                raise MoorageError(detail, key=service, fix=f"look at: docker logs of {service}")
             time.sleep(0.15)  # a poll: probes are questions, there is no event to wait for
 
     def link_configuration(self, release: Release, service: str) -> None:

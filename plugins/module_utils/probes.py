@@ -89,7 +89,7 @@ def health_fault(container: dict[str, Any]) -> str:
     if not health or health["Status"] == "healthy":
         return ""
     log = (health.get("Log") or [{}])[-1]
-    output = str(log.get("Output", "")).strip()[-200:]
+    output = (str(log.get("Output", "")).strip().splitlines() or [""])[-1][-200:]
     if "executable file not found" in output or log.get("ExitCode") == 127:
         return f"the health check's program is not in the image: {output}"
     return f"is {health['Status']}" + (f": {output}" if output else "")

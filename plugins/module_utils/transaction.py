@@ -65,7 +65,7 @@ class Transaction:
             heal(self.project, self._note)
             return self._done(REJECTED, MoorageError("interrupted before anything was changed"))
         if phase == "undo":
-            return self._undo(MoorageError(phases[-1]["reason"]))
+            return self._undo(MoorageError(phases[-1]["reason"], fix=phases[-1].get("fix", "")))
         return self.forward()
 
     def _note(self, text: str) -> None:
@@ -153,7 +153,7 @@ class Transaction:
         """Go back to the base release: what was touched, newest first, then whatever else differs."""
         if not self.base:
             return self._done(FAILED, reason)
-        self.journal.add("phase", name="undo", reason=str(reason))
+        self.journal.add("phase", name="undo", reason=reason.message, fix=reason.fix)
         faults = []
         try:
             engine.wait_until_back()
@@ -194,7 +194,7 @@ class Transaction:
             with contextlib.suppress(MoorageError):
                 left = difference.actual(self.target)
         self.journal.add(
-            DONE, result=result, release=current_number(self.project), reason=str(reason or ""),
+            DONE, result=result, release=current_number(self.project), reason=reason.message if reason else "",
             fix=reason.fix if reason else "", undo_faults=faults or [], left=left,
         )  # fmt: skip
         if result == COMMITTED:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import difference, engine, places, probes
 from .gateway import IDENTITY_PORT
 from .network_namespace import inside
-from .stack import GatewayCheck, HttpCheck, Probe
+from .stack import GatewayCheck, HttpCheck, Probe, Service
 
 if TYPE_CHECKING:
     from .release import Release
@@ -166,9 +166,15 @@ def waiting_fault(release: Release, service: str, copies: list[dict[str, Any]]) 
     if state["Status"] != "running" or state["Restarting"]:
         return f"is {state['Status']}"
     running = engine.by_service(release.project)
-    # Docker's own check answers once an interval; where there are probes of ours, it is asked at the end.
-    own = [probe for probe in described.probes if probe.kind != "health"] or described.probes
-    return next((fault for probe in own if (fault := probes.fault(probe, container, running))), None)
+    return next((fault for probe in awaited(described) if (fault := probes.fault(probe, container, running))), None)
+
+
+def awaited(service: Service) -> tuple[Probe, ...]:
+    """Return the probes that a service must pass before the next ones are started.
+
+    Docker's own check answers once an interval; where there are probes of ours, it is asked at the end.
+    """
+    return tuple(probe for probe in service.probes if probe.kind != "health") or service.probes
 
 
 def starting(release: Release) -> bool:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from ansible_collections.moorage.stacks.plugins.module_utils import extension
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
+
+from .referenced_files import referenced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +60,9 @@ class StackFolder:
             for file in sorted((self.path / folder).rglob("*")):
                 if file.is_file():
                     found[file.relative_to(self.path).as_posix()] = file
+        for document in self.documents.values():
+            for file in referenced(self.path, document):
+                found[os.path.relpath(file, self.path)] = file
         return found
 
     def variables(self) -> dict[str, str]:
