@@ -39,7 +39,11 @@ def show(terminal: Terminal, result: Result, next_step: str = "") -> None:
 
 
 def _row(host: HostResult) -> tuple[str, str, str, str]:
-    word = host.outcome or "ok" if host.ok else _WORDS.get(host.exit_code, "failed")
+    word = (
+        (host.outcome if host.outcome not in ("", "status") else "ok")
+        if host.ok
+        else _WORDS.get(host.exit_code, "failed")
+    )
     passed = sum(check.ok for check in host.checks)
     checks = f"{passed}/{len(host.checks)}" if host.checks else "-"
     summary = host.summary.splitlines()[0] if host.summary else ""

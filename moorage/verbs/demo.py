@@ -49,13 +49,10 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         result.changed = deployed.changed
         result.notices = deployed.notices + result.notices
     result.verb, result.duration_s = "demo", time.monotonic() - started
-    address = servers.hosts[0].address
-    summary.show(
-        terminal,
-        result,
-        f"curl http://{address}:8080/api/services; ./runner.py status -i {servers.inventory} -s stacks/{STACK};"
-        " when you are done: ./runner.py demo --remove"
-        if result.ok
-        else f"./runner.py status -i {servers.inventory} -s stacks/{STACK}",
-    )
+    summary.show(terminal, result)
+    again = f"-i {servers.inventory} -s {STACK} --vault-password-file {servers.vault_password_file}"
+    if result.ok:
+        terminal.say(f"try:  curl http://{servers.hosts[0].address}:8080/api/services")
+    terminal.say(f"next: ./runner.py status {again}")
+    terminal.say("done: ./runner.py demo --remove")
     return result.exit_code

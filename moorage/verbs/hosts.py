@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -137,11 +138,17 @@ def _confirmed(arguments: argparse.Namespace, terminal: Terminal) -> str:
 
 
 def _next_step(verb: str, result: Result, arguments: argparse.Namespace) -> str:
-    options = f" -i {arguments.inventory}" if arguments.inventory else ""
-    if result.exit_code == 0:
+    """Return the command that makes sense now, with the options that say what and where."""
+    given = (
+        ("-i", arguments.inventory),
+        ("-s", arguments.stack),
+        ("--vault-password-file", arguments.vault_password_file),
+    )
+    options = "".join(f" {option} {shlex.quote(value)}" for option, value in given if value)
+    if result.ok:
         if verb == "provision" and arguments.deploy:
             verb = "deploy"
         return f"{_NEXT[verb]}{options}" if _NEXT[verb] else ""
-    if result.exit_code in (4, 5):
+    if result.exit_code in (4, 5, 130):
         return f"./runner.py status{options}"
     return "correct what is said above, and run the same command again"
