@@ -29,4 +29,4 @@ def seconds(text: str) -> float:
 def nginx_time(duration: str) -> str:
     """Return a duration as nginx writes it: whole seconds where it can, else milliseconds."""
     value = seconds(duration)
-    return f"{int(value)}s" if value == int(value) else f"{int(value * 1000)}ms"
+    return f"{int(value)}s" if value == int(value) else f"{max(1, round(value * 1000))}ms"

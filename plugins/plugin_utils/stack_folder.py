@@ -12,10 +12,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from ansible_collections.moorage.stacks.plugins.module_utils import extension
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
+from . import compose_file
 from .referenced_files import referenced
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def load_stack(path: Path, overlays: Sequence[str] = ()) -> StackFolder:
         )
     base = next((path / name for name in BASE_NAMES if (path / name).is_file()), None)
     chosen = [_overlay(path, name) for name in overlays]
-    documents = {file.name: _parse(file) for file in ([base] if base else []) + chosen}
+    documents = {file.name: compose_file.read(file) for file in ([base] if base else []) + chosen}
     if chosen and all(_standalone(documents[file.name]) for file in chosen):
         files = chosen
     elif base is None:
@@ -148,39 +148,6 @@ def _overlay(path: Path, name: str) -> Path:
         expected=f"one of {', '.join(known)}" if known else "no overlays here",
         fix=f"did you mean {close}?" if (close := extension.nearest(name, known)) else "",
     )
-
-
-class _ComposeLoader(yaml.SafeLoader):
-    """YAML as Compose reads it: its tags (!reset, !override) are accepted and left to Compose."""
-
-
-_ComposeLoader.add_multi_constructor("!", lambda loader, _suffix, node: _untagged(loader, node))
-
-
-def _untagged(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
-
-
-def _parse(file: Path) -> dict[str, Any]:
-    try:
-        document = yaml.load(file.read_text(encoding="utf-8"), _ComposeLoader)  # noqa: S506  a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise MoorageError(
-            "not valid YAML",
-            file=f"{file}:{line}",
-            found=str(error.problem),
-            expected="a Compose file",
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise MoorageError("not valid YAML", file=str(file), found=str(error), expected="a Compose file") from error
-    if not isinstance(document, dict):
-        raise MoorageError("not a map", file=str(file), found=type(document).__name__, expected="a Compose file")
-    return document
 
 
 def _standalone(document: dict[str, Any]) -> bool:
