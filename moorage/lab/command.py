@@ -77,6 +77,8 @@ def main(argv: Sequence[str], program: str = PROGRAM) -> int:
     except LabError as error:
         tell(str(error))
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
 
 
 def run(arguments: argparse.Namespace) -> int:

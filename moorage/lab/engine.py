@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moorage.lab.errors import LabError
+from moorage.lab.errors import FAILED, LabError
 from moorage.lab.process import Progress, attempt, docker, is_installed, run
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def wait(log: Path) -> None:
         file=str(log),
         found="\n".join(tail),
         fix="Read the engine's log; another engine or a stale lock may be in the way.",
+        exit_code=FAILED,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moorage.lab import engine, hosts, registry, service_images, state
+from moorage.lab import containers, engine, registry, service_images, state
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker, silent
 from moorage.lab.settings import Settings
@@ -26,7 +26,7 @@ class Lab:
 
 
 def up(
-    count: int = 1,
+    hosts: int = 1,
     *,
     names: Sequence[str] | None = None,
     operating_system: str = "debian13",
@@ -36,25 +36,25 @@ def up(
     """Start hosts and the registry; what runs already is reused.
 
     Args:
-        count: How many hosts, called lab1, lab2, …
+        hosts: How many, called lab1, lab2, …
         names: The hosts' names, in place of a number.
         operating_system: `debian13` or `debian12`.
         images: What the registry shall hold: names of stacks (`oberaconnect`) or image references.
         on_progress: Is told what takes longer than a moment.
     """
     settings, progress = Settings.from_environment(), on_progress or silent
-    wanted = list(names) if names else [f"lab{number}" for number in range(1, count + 1)]
+    wanted = list(names) if names else [f"lab{number}" for number in range(1, hosts + 1)]
     state.check_names(wanted)
     prepare(settings, progress)
     with locked(settings, "images", progress):
         registry.ensure(settings, progress)
-        image = hosts.ensure_image(settings, operating_system, progress)
+        image = containers.ensure_image(settings, operating_system, progress)
     references = [images] if isinstance(images, str) else images
     with locked(settings, "service-images", progress):
         service_images.ensure(settings, references, progress)
     with locked(settings, "hosts", progress):
-        running = hosts.ensure(settings, wanted, operating_system, image)
-        keys = {host.address: hosts.wait(host) for host in running}
+        running = containers.ensure(settings, wanted, operating_system, image, progress)
+        keys = {host.address: containers.wait(host) for host in running}
         inventory = state.write_inventory(settings, running, keys)
     return Lab(running, inventory, state.vault_password_file(settings))
 
@@ -85,7 +85,7 @@ def list_hosts() -> list[LabHost]:
     settings = Settings.from_environment()
     if not engine.is_running():
         return []
-    found = [hosts.from_inspection(item) for item in hosts.inspect(settings)]
+    found = [containers.from_inspection(item) for item in containers.inspect(settings)]
     return sorted(found, key=lambda host: host.name)
 
 
@@ -126,7 +126,7 @@ def down(
         gone = [host for host in known if names is None or host.name in names]
         if gone:
             progress(f"Removing {', '.join(host.name for host in gone)}")
-        hosts.remove([host.container for host in gone])
+        containers.remove([host.container for host in gone])
         state.forget(settings, {host.name for host in known} - {host.name for host in gone})
     if everything:
         with locked(settings, "images", progress):
@@ -153,7 +153,7 @@ def ssh_command(name: str) -> list[str]:
     settings, host = Settings.from_environment(), find(name)
     known_hosts = state.inventory_folder(settings, [name]) / "known_hosts"
     if not known_hosts.is_file():
-        state.write_inventory(settings, [host], {host.address: hosts.wait(host)})
+        state.write_inventory(settings, [host], {host.address: containers.wait(host)})
     return ["ssh", *state.ssh_options(settings, known_hosts), f"{state.USER}@{host.address}"]
 
 
@@ -176,7 +176,7 @@ def start(name: str) -> None:
     """Start a stopped host and wait until it takes logins."""
     host = find(name)
     docker("start", host.container, what=f"Starting the host {name}")
-    hosts.wait(host)
+    containers.wait(host)
 
 
 def reboot(name: str) -> None:

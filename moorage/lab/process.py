@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from moorage.lab.errors import LabError
+from moorage.lab.errors import FAILED, LabError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +50,7 @@ def attempt(
             f"{' '.join(argv[:3])} did not end within {timeout:g} seconds.",
             key=argv[0],
             fix="Look at the load of this machine and at its network, then start again.",
+            exit_code=FAILED,
         ) from error
 
 
@@ -86,6 +87,7 @@ def run(
             file=str(log) if log is not None else "",
             found=tail,
             fix=fix or "Read the message above; `moorage lab down --all` starts afresh.",
+            exit_code=FAILED,
         )
     return done.stdout.decode(errors="replace")
 

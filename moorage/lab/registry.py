@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from moorage.lab import base_image, build, certificates
-from moorage.lab.errors import LabError
+from moorage.lab.errors import FAILED, LabError
 from moorage.lab.process import Progress, attempt, docker
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def wait(settings: Settings) -> None:
         key=settings.registry_container,
         found=(log.stdout + log.stderr).decode(errors="replace"),
         fix="Remove it with `moorage lab down --all` and start again.",
+        exit_code=FAILED,
     )
 
 
@@ -145,6 +146,7 @@ class Client:
                     key=f"{repository}:{name}",
                     found=body.decode(errors="replace"),
                     fix="Remove the registry with `moorage lab down --all` and start again.",
+                    exit_code=FAILED,
                 )
         return bool(digest)
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moorage.lab.errors import LabError
+from moorage.lab.errors import FAILED, LabError
 from moorage.lab.process import Progress, run
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ class LabHost:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse names that are no host names, or that occur twice."""
+    """Refuse names that are no host names or occur twice, and a lab without hosts."""
+    if not names:
+        raise LabError("No hosts are asked for.", key="--hosts", fix="Ask for one host or more.")
     for name in names:
         if not HOST_NAME.fullmatch(name):
             raise LabError(
@@ -73,6 +75,7 @@ def locked(settings: Settings, name: str, progress: Progress) -> Iterator[None]:
                         file=file.name,
                         found=f"process {holder}",
                         fix="Wait for that process, or end it.",
+                        exit_code=FAILED,
                     ) from None
                 if not told:
                     progress(f"Waiting for another call of the lab ({name}, process {holder})")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from moorage.lab import command
+from moorage.lab.errors import LabError
+from moorage.lab.process import run
 
 
 def test_up_takes_names_system_and_images() -> None:
@@ -40,3 +42,17 @@ def test_an_error_is_told_with_what_to_do_next(capsys: pytest.CaptureFixture[str
     assert printed.out == ""
     assert "Not_A_Name" in printed.err
     assert "fix:" in printed.err
+
+
+def test_a_program_that_fails_is_a_failure_not_a_misuse() -> None:
+    with pytest.raises(LabError) as caught:
+        run(["sh", "-c", "echo why >&2; exit 3"], what="Trying")
+    assert caught.value.exit_code == 1
+    assert caught.value.found == "why"
+    assert "exit code 3" in str(caught.value)
+
+
+def test_a_missing_program_is_named() -> None:
+    with pytest.raises(LabError) as caught:
+        run(["no-such-program"], what="Trying")
+    assert caught.value.key == "no-such-program"

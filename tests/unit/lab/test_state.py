@@ -69,6 +69,11 @@ def test_names_that_are_no_host_names_are_refused(name: str) -> None:
         state.check_names([name])
 
 
+def test_no_hosts_at_all_are_refused() -> None:
+    with pytest.raises(LabError, match="No hosts"):
+        state.check_names([])
+
+
 def test_a_name_given_twice_is_refused() -> None:
     with pytest.raises(LabError, match="twice"):
         state.check_names(["a", "b", "a"])

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from moorage.lab import base_image, build, certificates, registry, state
-from moorage.lab.errors import LabError
+from moorage.lab.errors import FAILED, LabError
 from moorage.lab.process import Progress, attempt, docker
 from moorage.lab.settings import OPERATING_SYSTEMS, Settings
 from moorage.lab.state import LabHost
@@ -114,25 +114,36 @@ def free_addresses(settings: Settings, taken: set[str], count: int) -> list[str]
     return free[:count]
 
 
-def ensure(settings: Settings, names: Sequence[str], operating_system: str, image: str) -> list[LabHost]:
+def ensure(
+    settings: Settings,
+    names: Sequence[str],
+    operating_system: str,
+    image: str,
+    progress: Progress,
+) -> list[LabHost]:
     """Make sure that hosts of these names exist and run; those that exist are reused."""
     existing = {from_inspection(item).name: item for item in inspect(settings)}
     key = (settings.state / "id_ed25519.pub").read_text().split()[1]
     taken = {from_inspection(item).address for item in existing.values()}
-    addresses = free_addresses(settings, taken, len([name for name in names if name not in existing]))
+    new = [name for name in names if name not in existing]
+    addresses = dict(zip(new, free_addresses(settings, taken, len(new)), strict=True))
     result = []
     for name in names:
         if name in existing:
-            host = reuse(existing[name], operating_system, key)
+            host = checked(existing[name], operating_system, key)
+            if not existing[name]["State"]["Running"]:
+                progress(f"Starting the host {name}")
+                docker("start", host.container, what=f"Starting the host {name}")
         else:
-            host = LabHost(name, addresses.pop(0), settings.container(name), operating_system)
-            docker(*run_arguments(settings, host, image, key), what=f"Starting the host {name}")
+            progress(f"Making the host {name}")
+            host = LabHost(name, addresses[name], settings.container(name), operating_system)
+            docker(*run_arguments(settings, host, image, key), what=f"Making the host {name}")
         result.append(host)
     return result
 
 
-def reuse(container: dict[str, Any], operating_system: str, key: str) -> LabHost:
-    """Start an existing host if it is stopped."""
+def checked(container: dict[str, Any], operating_system: str, key: str) -> LabHost:
+    """The host that a container is, if it is what is wanted."""
     host = from_inspection(container)
     if host.operating_system != operating_system:
         raise LabError(
@@ -148,8 +159,6 @@ def reuse(container: dict[str, Any], operating_system: str, key: str) -> LabHost
             key=host.name,
             fix=f"Remove it with `moorage lab down --names {host.name}` and start it again.",
         )
-    if not container["State"]["Running"]:
-        docker("start", host.container, what=f"Starting the host {host.name}")
     return host
 
 
@@ -177,6 +186,7 @@ def wait(host: LabHost, deadline_seconds: float = START_SECONDS) -> str:
         key=host.name,
         found=f"{booted.decode()} {(log.stdout + log.stderr).decode(errors='replace')}".strip(),
         fix=f"Look into it with `docker logs {host.container}`, or remove it and start it again.",
+        exit_code=FAILED,
     )
 
 
