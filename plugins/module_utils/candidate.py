@@ -106,6 +106,8 @@ class Candidate:
             yield folder
         finally:
             shutil.rmtree(folder)
+            with contextlib.suppress(OSError):
+                places.RUN.rmdir()  # only where nothing else is in it: a look leaves no trace
 
     def _refusal(self, errors: str) -> MoorageError:
         lines = [line for line in errors.splitlines() if line.strip() and "level=warning" not in line]

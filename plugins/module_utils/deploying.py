@@ -30,7 +30,7 @@ def answer_plan(request: Mapping[str, Any]) -> Answer:
     Asks for the candidate (``need_candidate``) when the release in force was made from something else.
     """
     project = request["project"]
-    engine.versions()
+    engine.require()
     if request["deploy"]:
         _end_of_others(project, float(request["wait_seconds"]))
     base = _base(project)
@@ -40,6 +40,7 @@ def answer_plan(request: Mapping[str, Any]) -> Answer:
         return _planned(base, base, request, None)
     if "candidate" not in request:
         return {"need_candidate": True}
+    engine.versions()
     drafted = draft(Candidate.from_request(request))
     return _planned(drafted.release, base, request, drafted)
 

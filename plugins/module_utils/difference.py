@@ -88,10 +88,7 @@ def actual(release: Release) -> dict[str, str]:
 def damaged_files(release: Release) -> list[str]:
     """Return the files of a release that were changed or removed on the host."""
     folder = places.files(release.project)
-    secret_files = [
-        mount["source"] for body in release.bodies.values() for mount in body.get("volumes") or [] if _is_secret(mount)
-    ]
-    missing = [path for path in [release.env_file, *secret_files] if not os.path.exists(path)]  # noqa: PTH110
+    missing = [path for path in release.secret_files() if not os.path.exists(path)]  # noqa: PTH110
     return missing + [str(folder / key) for key in release.file_sets if not file_sets.intact(folder / key)]
 
 

@@ -160,18 +160,25 @@ def invocation() -> str:
     return run(["systemctl", "show", "-p", "InvocationID", "--value", "docker.service"])[1]
 
 
+def require() -> None:
+    """Check that there is an Engine on this host.
+
+    Raises:
+        MoorageError: There is none.
+    """
+    if not Path(SOCKET).exists():
+        raise MoorageError(
+            "Docker Engine is not installed on this host", fix="run provision first", exit_code=PREFLIGHT
+        )
+
+
 def versions() -> tuple[str, str]:
     """Return the versions of the Engine and of Compose.
 
     Raises:
         MoorageError: One of them is missing or too old.
     """
-    if not Path(SOCKET).exists() and run(["docker", "--version"])[0] == 127:
-        raise MoorageError(
-            "Docker Engine is not installed on this host",
-            fix="run provision first",
-            exit_code=PREFLIGHT,
-        )
+    require()
     wait_until_back()
     engine = str(call("GET", "/version")["Version"])
     status, text = run(["docker", "compose", "version", "--short"])

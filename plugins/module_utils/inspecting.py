@@ -34,7 +34,7 @@ def _in_force(project: str) -> Release:
 
 def answer_verify(request: Mapping[str, Any]) -> Answer:
     """Make every check of the release in force."""
-    engine.versions()
+    engine.require()
     release = _in_force(request["project"])
     checks = verify(release)
     faults = [check for check in checks if not check.ok]
@@ -59,7 +59,7 @@ def answer_verify(request: Mapping[str, Any]) -> Answer:
 
 def answer_status(request: Mapping[str, Any]) -> Answer:
     """Say what runs, and what is being done to it."""
-    engine.versions()
+    engine.require()
     project = request["project"]
     release = _in_force(project)
     busy = unit.holder(project) if unit.active(project) else ""
@@ -129,7 +129,7 @@ def _entrance(name: str, host_ip: str, port: int, path: str) -> dict[str, Any]:
 def answer_destroy(request: Mapping[str, Any]) -> Answer:
     """Remove a stack's containers and networks; with ``with_data`` its volumes, files and secrets too."""
     project = request["project"]
-    engine.versions()
+    engine.require()
     unit.wait_until_free(project, float(request["wait_seconds"]))
     removed = []
     for container in engine.containers(project):

@@ -117,13 +117,11 @@ def _reach(probe: Probe, container: dict[str, Any], others: Containers) -> str:
 
 
 def _postgres(probe: Probe, container: dict[str, Any]) -> str:
-    statements = [probe.query] + ([_WRITE] if probe.writes else [])
-    for statement in statements:
-        command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", probe.user, "-d", probe.database, "-c", statement]
-        status, output = engine.execute(container["Id"], command, wait=SECONDS + 3)
-        if status != 0:
-            return f"psql: {output[-200:]}"
-    return ""
+    command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", probe.user, "-d", probe.database, "-c", probe.query]
+    if probe.writes:
+        command += ["-c", _WRITE]
+    status, output = engine.execute(container["Id"], command, wait=SECONDS + 3)
+    return f"psql: {output[-200:]}" if status else ""
 
 
 def _words(error: Exception) -> str:

@@ -102,6 +102,12 @@ class Release:
         """Where the release lies."""
         return places.releases(self.project) / self.number
 
+    def secret_files(self) -> list[str]:
+        """Return the files that hold the release's secrets: the env file, and those of single services."""
+        mounts = [mount for body in self.bodies.values() for mount in body.get("volumes") or []]
+        sources = [str(mount.get("source", "")) for mount in mounts]
+        return [self.env_file, *(source for source in sources if source.startswith(f"{places.SECRETS}/"))]
+
     def compose_command(self) -> list[str]:
         """Return the beginning of every Compose command for this release."""
         return [

@@ -144,16 +144,16 @@ def sweep(project: str, keep_releases: int, current: str, all_numbers: list[str]
     kept = set(all_numbers[-keep_releases:]) | {current}
     used: set[str] = set()
     tags: set[str] = set()
-    environment: set[str] = set()
+    secret_files: set[str] = set()
     for number in sorted(kept):
         with contextlib.suppress(MoorageError):
             release = load(project, number)
             used |= set(release.file_sets) | {live.hash for live in release.live.values()}
             tags |= {image.keep_tag for image in release.images.values()}
-            environment.add(release.env_file)
+            secret_files |= set(release.secret_files())
     for number in set(all_numbers) - kept:
         shutil.rmtree(places.releases(project) / number)
-    _sweep_files(project, used, environment)
+    _sweep_files(project, used, secret_files)
     for image in engine.call("GET", "/images/json", filters=f'{{"reference": ["moorage/{project}/*"]}}'):
         for tag in image.get("RepoTags") or []:
             if tag.startswith(f"moorage/{project}/") and tag not in tags:
@@ -162,12 +162,12 @@ def sweep(project: str, keep_releases: int, current: str, all_numbers: list[str]
         journal.unlink()
 
 
-def _sweep_files(project: str, used: set[str], environment: set[str]) -> None:
+def _sweep_files(project: str, used: set[str], secret_files: set[str]) -> None:
     folders = [places.files(project), *(places.state(project) / "live").glob("*")]
     for folder in folders:
         for path in folder.glob("[0-9a-f]*"):
             if path.name not in used and path.name != "current":
                 shutil.rmtree(path)
-    for path in places.secrets(project).glob("*.env"):
-        if str(path) not in environment:
+    for path in [*places.secrets(project).glob("*.env"), *places.secrets(project).glob("files/*/*/*")]:
+        if str(path) not in secret_files:
             path.unlink()

@@ -38,6 +38,10 @@ try:
     os.rename(temporary, place)
 except OSError:
     shutil.rmtree(temporary)
+folder = os.path.dirname(place)
+versions = [os.path.join(folder, name) for name in os.listdir(folder) if '.' not in name]
+for old in sorted(versions, key=os.path.getmtime)[:-3]:
+    shutil.rmtree(old)
 """
 
 # (command, standard input) -> (exit status, standard output, standard error)
