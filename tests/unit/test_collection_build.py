@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 import tarfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from tests.building import PROJECT, build, git_files, install, run
 
-PROJECT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 SHIPPED = {"README.md", "CHANGELOG.md", "LICENSE", "FILES.json", "MANIFEST.json"}
 SHIPPED_FOLDERS = {"changelogs", "docs", "meta", "playbooks", "plugins", "roles", "stacks"}
 PLAY = """
@@ -32,40 +28,10 @@ PLAY = """
 """
 
 
-def run(command: Sequence[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program, of Ansible's those beside this Python, with no setting of Ansible's but those given."""
-    program = shutil.which(command[0], path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert program is not None, f"{command[0]} is not installed"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    return subprocess.run(
-        [program, *command[1:]],
-        cwd=folder,
-        env={**clean, "ANSIBLE_HOME": str(folder / "home"), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def git_files(*arguments: str) -> set[str]:
-    """Return the files that git lists and that are there."""
-    listed = run(["git", "ls-files", "-z", *arguments], PROJECT)
-    assert listed.returncode == 0, listed.stderr
-    return {name for name in listed.stdout.split("\0") if name and (PROJECT / name).is_file()}
-
-
 @pytest.fixture(scope="module")
 def tarball(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The collection, built from the files that git tracks or would track."""
-    source, result = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
-    for name in git_files("--cached", "--others", "--exclude-standard"):
-        file = PROJECT / name
-        if not file.is_symlink():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, source / name)
-    done = run(["ansible-galaxy", "collection", "build", "--output-path", str(result), str(source)], source)
-    assert done.returncode == 0, done.stderr
-    return next(result.glob("moorage-stacks-*.tar.gz"))
+    """The collection, built."""
+    return build(tmp_path_factory.mktemp("collection"))
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +61,7 @@ def test_it_holds_every_tracked_file_of_the_folder(names: list[str], folder: str
 def test_it_works_installed_without_a_checkout(tarball: Path, tmp_path: Path) -> None:
     # Not beside the play: Ansible looks there by itself.
     (tmp_path / "play.yml").write_text(PLAY, encoding="utf-8")
-    collections = tmp_path / "installed" / "collections"
-    install = ["ansible-galaxy", "collection", "install", str(tarball), "--collections-path", str(collections)]
-    done = run([*install, "--offline", "--no-deps"], tmp_path)
-    assert done.returncode == 0, done.stderr
+    collections = install(tarball, tmp_path / "installed" / "collections")
 
     play = ["ansible-playbook", "--inventory", "localhost,", "--syntax-check", "play.yml"]
     checked = run(play, tmp_path, ANSIBLE_COLLECTIONS_PATH=str(collections))

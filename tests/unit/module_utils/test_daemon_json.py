@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.moorage.stacks.plugins.module_utils import daemon_json, daemon_rules, daemon_text
 from ansible_collections.moorage.stacks.plugins.module_utils.daemon_json import Leaf
 from ansible_collections.moorage.stacks.plugins.module_utils.daemon_text import DaemonJsonError
 
-CASES = Path(__file__).parents[2] / "cases" / "daemon_json"
+from tests.support import assert_error, cases
 
 
-def cases(kind: str) -> Any:
-    """Return a parametrisation over the files of one folder."""
-    files = sorted((CASES / kind).glob("*.yml"))
-    assert files, f"no cases in {CASES / kind}"
-    loaded = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
-    return pytest.mark.parametrize("case", loaded, ids=[file.stem for file in files])
-
-
-def assert_error(error: DaemonJsonError, expected: dict[str, str]) -> None:
-    parts = error.as_dict()
-    for name, text in expected.items():
-        assert text in parts.get(name, ""), (name, parts)
-
-
-@cases("merge")
+@cases("daemon_json/merge")
 def test_merge(case: dict[str, Any]) -> None:
     record = [
         Leaf(
@@ -45,7 +29,7 @@ def test_merge(case: dict[str, Any]) -> None:
     assert daemon_json.action_for(case["current"], merged.settings) == case["action"]
 
 
-@cases("merge")
+@cases("daemon_json/merge")
 def test_a_second_merge_changes_nothing(case: dict[str, Any]) -> None:
     defaults = case.get("defaults", [])
     first = daemon_json.merge(case["current"], case["settings"], defaults)
@@ -56,7 +40,7 @@ def test_a_second_merge_changes_nothing(case: dict[str, Any]) -> None:
     assert second.record == first.record
 
 
-@cases("merge")
+@cases("daemon_json/merge")
 def test_withdrawing_everything_restores_the_file(case: dict[str, Any]) -> None:
     first = daemon_json.merge(case["current"], case["settings"], case.get("defaults", []))
     record = daemon_json.load_record(daemon_json.dump_record(first.record), "record")
@@ -64,7 +48,7 @@ def test_withdrawing_everything_restores_the_file(case: dict[str, Any]) -> None:
     assert daemon_json.merge(first.settings, {}, (), record).settings == case["current"]
 
 
-@cases("parse")
+@cases("daemon_json/parse")
 def test_parse(case: dict[str, Any]) -> None:
     if "error" not in case:
         assert daemon_text.parse(case["text"], "daemon.json") == case["settings"]
@@ -74,7 +58,7 @@ def test_parse(case: dict[str, Any]) -> None:
     assert_error(caught.value, case["error"])
 
 
-@cases("rules")
+@cases("daemon_json/rules")
 def test_rules(case: dict[str, Any]) -> None:
     flags = daemon_rules.flags_of(case.get("argv", []))
 
