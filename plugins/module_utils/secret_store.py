@@ -77,7 +77,7 @@ def env_file_text(values: Mapping[str, str]) -> str:
 
 
 def _quoted(value: str) -> str:
-    if not set(value) & set("'\n\r"):
+    if not set(value) & set("'\n\r") and not value.endswith("\\"):  # '…\' has no end
         return f"'{value}'"
     for plain, escaped in (
         ("\\", "\\\\"),
