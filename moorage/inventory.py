@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ _SSH_ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_ex
 _KEY_OPTIONS = ("UserKnownHostsFile", "StrictHostKeyChecking")
 _NOT_HASHED = {"known_hosts", "known_hosts.old", "moorage_secrets.yml"}
 _SHAPE = 1
+_YAML_COMPLAINT = re.compile(r"Failed to parse inventory with 'yaml' plugin: (.+)")
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,11 @@ def _ask_ansible(inventory: Path, vault_password: str) -> dict[str, dict[str, An
 
 
 def _reason(complaint: str) -> str:
+    """Return what matters of Ansible's complaint: each of its parsers complains in turn."""
+    if match := _YAML_COMPLAINT.search(complaint):
+        return match.group(1)
     lines = [line for line in complaint.splitlines() if line.startswith(("[ERROR]", "ERROR!", "[WARNING]"))]
-    return " ".join((lines or complaint.splitlines() or ["no reason given"])[-1].split()[1:])
+    return " ".join((lines or complaint.splitlines() or ["no reason given"])[0].split()[1:])
 
 
 def _host(inventory: Path, name: str, variables: dict[str, Any]) -> Host:
