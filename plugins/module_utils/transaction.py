@@ -37,23 +37,30 @@ class Transaction:
 
     def forward(self) -> int:
         """Apply the target release; return the exit code."""
-        engine_run = engine.invocation()
         try:
-            heal(self.project, self._note)
-            changing = difference.actual(self.target)
-            self._check(changing)
+            changing = self._checked()
         except MoorageError as error:
-            return self._done(REJECTED, error)
-        if engine.invocation() != engine_run:
-            return self._undo(MoorageError("the Docker Engine was restarted during the checks"))
+            return self._undo(error) if self.journal.events("touch") else self._done(REJECTED, error)
         self.journal.add("phase", name="apply", differences=changing)
         try:
             self._apply(changing)
             self.journal.add("phase", name="window")
-            self._stable([name for name in changing if name in self.target.stack.services])
+            self._stable()
         except MoorageError as error:
             return self._undo(error)
         return self._commit()
+
+    def _checked(self) -> dict[str, str]:
+        """Heal, look and check; again when the Engine was restarted meanwhile."""
+        for _attempt in range(3):
+            before = engine.invocation()
+            heal(self.project, self._note)
+            changing = difference.actual(self.target)
+            self._check(changing)
+            if engine.invocation() == before:
+                return changing
+            engine.wait_until_back()
+        raise MoorageError("the Docker Engine keeps being restarted", key="docker.service")
 
     def recover(self) -> int:
         """Go on with a transaction whose process was killed; return the exit code."""
@@ -106,8 +113,10 @@ class Transaction:
                 self.placing.remove(service)
         self.placing.sweep_networks(self.target)
 
-    def _stable(self, services: list[str]) -> None:
-        """No restart within each service's window; then every check of the whole stack passes."""
+    def _stable(self) -> None:
+        """No restart within each touched service's window; then every check of the whole stack passes."""
+        touched = {line["what"] for line in self.journal.events("touch")}
+        services = [name for name in self.target.stack.services if name in touched]
         windows = {name: self.target.stack.services[name].stable_seconds for name in services}
         before = self._marks()
         end = time.monotonic() + max(windows.values(), default=0.0)
