@@ -124,7 +124,7 @@ def _host_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
     group = options.add_argument_group("what and where")
     group.add_argument(
-        "-i", "--inventory", metavar="PATH", help="default: MOORAGE_INVENTORY, else the only inventories/*"
+        "-i", "--inventory", metavar="PATH", help="default: MOORAGE_INVENTORY, else the only one in inventories/"
     )
     group.add_argument("-s", "--stack", metavar="STACK", help="name or path (default: all that the inventory names)")
     group.add_argument("--overlay", action="append", metavar="NAME", help="compose.NAME.yaml; may be repeated")

@@ -17,6 +17,11 @@ from moorage import workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 KEEP_CONNECTION_SECONDS = 60
+_NOT_CHOSEN = {"example"}  # it names no real server
+_FIRST_INVENTORY = (
+    "cp -r inventories/example inventories/production, put your server's address into its hosts.yml,"
+    " and call again with -i inventories/production"
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ def collection_root() -> Path:
 
 
 def choose_inventory(given: Path | str | None) -> Path:
-    """Return the inventory to use: the given one, the environment's, or the only one in ``inventories/``.
+    """Return the inventory to use: the given one, the environment's, or the only one in
+    ``inventories/`` besides the example.
 
     Raises:
         MoorageError: It does not exist, or there is none or more than one to choose from.
@@ -75,20 +81,19 @@ def choose_inventory(given: Path | str | None) -> Path:
                 "no such inventory",
                 file=named,
                 expected="a folder that holds hosts.yml, or an inventory file",
-                fix="cp -r inventories/example inventories/production, put your server's address into its hosts.yml,"
-                " and call again with -i inventories/production",
+                fix=_FIRST_INVENTORY,
             )
         return path.absolute()
     here = Path("inventories")
-    found = sorted(path for path in here.glob("*") if path.is_dir() and not path.name.startswith("."))
+    found = sorted(path for path in here.glob("*") if path.is_dir() and path.name not in _NOT_CHOSEN)
     if len(found) == 1:
         return found[0].absolute()
     raise MoorageError(
         "which inventory?",
         key="-i",
-        found=", ".join(map(str, found)) or "no folder inventories/ here",
+        found=", ".join(map(str, found)) or "no folder inventories/ here with one of yours",
         expected="one inventory",
-        fix="add -i PATH, or set MOORAGE_INVENTORY",
+        fix="add -i PATH, or set MOORAGE_INVENTORY" if found else _FIRST_INVENTORY,
     )
 
 

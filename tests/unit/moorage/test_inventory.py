@@ -108,7 +108,11 @@ def test_the_only_inventory_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MoorageError, match="which inventory"):
         settings.choose_inventory(None)
-    (tmp_path / "inventories" / "a").mkdir(parents=True)
+    (tmp_path / "inventories" / "example").mkdir(parents=True)
+    with pytest.raises(MoorageError, match="which inventory") as caught:
+        settings.choose_inventory(None)
+    assert "cp -r inventories/example" in caught.value.fix
+    (tmp_path / "inventories" / "a").mkdir()
     assert settings.choose_inventory(None) == tmp_path / "inventories" / "a"
     (tmp_path / "inventories" / "b").mkdir()
     with pytest.raises(MoorageError, match="which inventory") as caught:
