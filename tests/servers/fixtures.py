@@ -1,0 +1,129 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One server for all tests that can share one, prepared and deployed to through the runner.
+
+Each fixture goes one step further: a bare server, an engine on it, the shipped stack. What ran on the
+way is kept in its answer, so that tests look at it in any order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+from moorage import lab
+from moorage.lab.lab import login
+from tests.servers.door import Answer, Door
+from tests.servers.server import PROJECT, Server
+from tests.servers.stack_copy import StackCopy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GIVEN_KEY = "lab-anthropic-key-5c1e"
+VAULT = Path("group_vars") / "all" / "moorage_secrets.yml"
+# For work on the tests: a folder. The server is called like it, stays, and is used again by the next call.
+KEEP = "MOORAGE_TEST_SERVER"
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """A server and the door to it."""
+
+    server: Server
+    door: Door
+
+    def secrets(self) -> dict[str, str]:
+        """The values of the stack's secrets, out of the encrypted file."""
+        vault = VaultLib([("default", VaultSecret(self.door.password_file.read_bytes().strip()))])
+        text = vault.decrypt((self.door.inventory / VAULT).read_bytes())
+        found: dict[str, str] = yaml.safe_load(text)["moorage_secrets"][PROJECT]
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Rehearsal:
+    """An engine was installed; then a deploy was rehearsed on that server, which had never seen one."""
+
+    provision: Answer
+    before: dict[str, Any]
+    check: Answer
+    after: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A bare server, an inventory that names it, and the one secret that a user must give."""
+    kept = os.environ.get(KEEP, "")
+    folder = Path(kept).absolute() if kept else tmp_path_factory.mktemp("site")
+    name = folder.name if kept else f"test-{os.getpid()}"
+    started = lab.up(names=[name], images=[PROJECT])
+    (host,) = started.hosts
+    runtime = tmp_path_factory.mktemp("run", numbered=True)
+    door = Door(folder, folder / "inventory", folder / "vault-password", runtime)
+    if not door.inventory.exists():
+        _write_inventory(door, name, host.address, str(login(started)["identity_file"]))
+    try:
+        yield Site(Server(name, host.address, host.container), door)
+    finally:
+        if not kept:
+            lab.down([name])
+
+
+def _write_inventory(door: Door, name: str, address: str, key: str) -> None:
+    variables = {
+        "ansible_user": "deploy",
+        "ansible_ssh_private_key_file": key,
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "docker_engine_source": "distribution",
+        "moorage_stacks": [{"name": PROJECT}],
+    }
+    (door.inventory / VAULT).parent.mkdir(parents=True)
+    hosts = {"all": {"hosts": {name: {"ansible_host": address}}, "vars": variables}}
+    (door.inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    door.password_file.write_text("a-password-for-tests\n")
+    plain = yaml.safe_dump({"moorage_secrets": {PROJECT: {"ANTHROPIC_API_KEY": GIVEN_KEY}}})
+    sealed = VaultLib().encrypt(plain, VaultSecret(door.password_file.read_bytes().strip()))
+    (door.inventory / VAULT).write_bytes(sealed)
+
+
+@pytest.fixture(scope="session")
+def rehearsal(site: Site) -> Rehearsal:
+    """Install the engine, then rehearse a deploy."""
+    provision = site.door.call("provision", seconds=600).ended(0)
+    before = site.server.state()
+    check = site.door.call("deploy", "--check", "--diff")
+    return Rehearsal(provision, before, check, site.server.state())
+
+
+@pytest.fixture(scope="session")
+def deployed(site: Site, rehearsal: Rehearsal) -> Answer:  # noqa: ARG001 (comes first on the same server)
+    """Deploy the shipped stack as it is."""
+    return site.door.call("deploy", seconds=600).ended(0)
+
+
+@pytest.fixture(scope="session")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> StackCopy:
+    """The shipped stack with short stability windows: what every change below starts from."""
+    return StackCopy(tmp_path_factory.mktemp("quick")).quick()
+
+
+@pytest.fixture
+def base(site: Site, deployed: Answer, quick: StackCopy) -> dict[str, tuple[str, str]]:  # noqa: ARG001
+    """Have the quick stack run and verified, whatever the test before left; return its containers' lives."""
+    answer = site.door.call("deploy", "-s", quick.path)
+    assert answer.code == 0, answer.text
+    return site.server.lives()
+
+
+@pytest.fixture
+def change(tmp_path: Path, quick: StackCopy) -> StackCopy:
+    """A copy of the quick stack for one test to edit."""
+    return StackCopy(tmp_path, quick.path)

@@ -1,0 +1,57 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies of shipped stacks in a temporary folder, for tests that change something in them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+from tests.servers.door import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHIPPED = ROOT / "stacks" / "oberaconnect"
+APPLICATIONS = ("agents", "call-flow", "data-processing", "engineering-api", "rag-engine")
+
+
+class StackCopy:
+    """A stack's folder that a test may edit.
+
+    Args:
+        folder: Where the copy is made; the stack keeps its name.
+        source: The folder to copy.
+    """
+
+    def __init__(self, folder: Path, source: Path = SHIPPED) -> None:
+        self.path = folder / source.name
+        shutil.copytree(source, self.path)
+
+    @property
+    def compose(self) -> Path:
+        """Its Compose file."""
+        return self.path / "compose.yaml"
+
+    def replace(self, old: str, new: str) -> StackCopy:
+        """Replace a text that stands exactly once in the Compose file."""
+        text = self.compose.read_text()
+        assert text.count(old) == 1, (old, text.count(old))
+        self.compose.write_text(text.replace(old, new))
+        return self
+
+    def variables(self, **values: str) -> StackCopy:
+        """Set variables of the stack's own ``.env``."""
+        (self.path / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        return self
+
+    def quick(self, seconds: int = 1) -> StackCopy:
+        """Shorten what a deploy waits for after the work is done: ``stable_for`` of every service."""
+        text, count = re.subn(
+            r"(?m)^(      )(layer: \w+)$", rf"\1\2\n\1stable_for: {seconds}s", self.compose.read_text()
+        )
+        assert count >= 9, count
+        self.compose.write_text(text)
+        return self
