@@ -1,0 +1,150 @@
+"""Why a service of a new release differs from the old one, field by field, and why a container is not right."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.moorage.stacks.plugins.module_utils import difference, file_sets, places, secret_store
+from ansible_collections.moorage.stacks.plugins.module_utils.release import Image
+
+from tests.releases import release
+
+SECRET = {"type": "bind", "source": "/etc/moorage/shop/files/db/aa/PASSWORD", "target": "/run/secrets/p"}
+BODIES: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
+    ("nothing", {"environment": {"A": "1"}}, {"environment": {"A": "1"}}, []),
+    ("value", {"environment": {"A": "1"}}, {"environment": {"A": "2"}}, ["environment.A: 1 -> 2"]),
+    ("new key", {}, {"restart": "always"}, ["restart: (not set) -> always"]),
+    ("key gone", {"init": True}, {}, ["init: True -> (not set)"]),
+    ("list", {"command": ["a"]}, {"command": ["a", "b"]}, ["command: ['a'] -> ['a', 'b']"]),
+    (
+        "port",
+        {"ports": [{"target": 80, "published": "80"}, {"target": 1}]},
+        {"ports": [{"target": 1}, {"target": 80, "published": "81", "host_ip": "127.0.0.1"}]},
+        ["ports.127.0.0.1:81:80/tcp: (not set) -> True", "ports.:80:80/tcp: True -> (not set)"],
+    ),
+    (
+        "mount",
+        {"volumes": [{"type": "bind", "source": "/files/one", "target": "/c"}]},
+        {"volumes": [{"type": "bind", "source": "/files/two", "target": "/c"}]},
+        ["volumes./c.source: /files/one -> /files/two"],
+    ),
+    ("long", {"x": "a" * 100}, {"x": "b" * 100}, [f"x: {'a' * 77}... -> {'b' * 77}..."]),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "reasons"), [row[1:] for row in BODIES], ids=[row[0] for row in BODIES])
+def test_fields(old: dict[str, Any], new: dict[str, Any], reasons: list[str]) -> None:
+    assert difference.reasons(release(bodies={"db": new}), release(bodies={"db": old}), "db") == reasons
+
+
+def test_a_service_that_is_new() -> None:
+    assert difference.reasons(release(), release(bodies={"web": {}}), "db") == ["new in this release"]
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        (Image("postgres:17", "p@sha256:cc", "sha256:c1"), "image: postgres:16 -> postgres:17"),
+        (Image("postgres:16", "p@sha256:cc", "sha256:c1"), "image: postgres:16 has another digest"),
+    ],
+)
+def test_images(image: Image, reason: str) -> None:
+    new = release(images={**release().images, "db": image})
+
+    assert difference.reasons(new, release(), "db") == [reason]
+    assert difference.reasons(new, release(), "web") == []
+
+
+def test_a_changed_secret_is_named_at_the_services_that_use_it_and_never_shown() -> None:
+    by_variable = {"environment": {"URL": f"x:{secret_store.marker('PASSWORD')}"}}
+    bodies = {"db": {"volumes": [SECRET]}, "web": by_variable}
+    old = release(bodies=bodies)
+    moved = {**SECRET, "source": SECRET["source"].replace("/aa/", "/bb/")}
+    new = release(bodies={**bodies, "db": {"volumes": [moved]}}, secrets={"PASSWORD": "e" * 32, "OTHER": "1"})
+
+    assert "secret PASSWORD: changed" in difference.reasons(new, old, "db")
+    assert difference.reasons(new, old, "web") == ["secret PASSWORD: changed"]
+    assert not any("aa" in line or "bb" in line for line in difference.reasons(new, old, "db"))
+    assert difference.reasons(release(bodies=bodies, secrets={**old.secrets, "OTHER": "1"}), old, "web") == []
+
+
+def container(**changes: Any) -> dict[str, Any]:
+    """What Docker says of a container that is as release() wants its db."""
+    state = {"Status": "running", "Paused": False, "Restarting": False, "Pid": os.getpid(), "ExitCode": 0}
+    return {
+        "Config": {"Labels": {"moorage.specification": changes.get("specification", "d1")}},
+        "Image": changes.get("image", "sha256:a1"),
+        "State": {**state, **changes.get("state", {})},
+        "HostConfig": {"NetworkMode": changes.get("mode", "shop_default")},
+        "NetworkSettings": {
+            "Networks": changes.get("networks", {"shop_default": {"NetworkID": "n1", "IPAddress": "172.18.0.2"}})
+        },
+    }
+
+
+NETWORK = {"shop_default": {"NetworkID": "n1", "IPAddress": "172.18.0.2"}}
+FAULTS: list[tuple[str, dict[str, Any], str]] = [
+    ("as wanted", {}, ""),
+    ("specification", {"specification": "d0"}, "runs another specification"),
+    ("no label", {"specification": None}, "runs another specification"),
+    ("image", {"image": "sha256:zz"}, "runs another image"),
+    ("stopped", {"state": {"Status": "exited"}}, "is exited"),
+    ("paused", {"state": {"Status": "paused", "Paused": True}}, "is paused"),
+    ("restarting", {"state": {"Status": "restarting", "Restarting": True}}, "is restarting"),
+    ("ghost", {"state": {"Pid": 2**22 + 1}}, f"is a ghost: its process {2**22 + 1} is gone"),
+    ("off its network", {"networks": {}}, "is not on the network shop_default"),
+    (
+        "one network too many",
+        {"networks": {**NETWORK, "other": {"NetworkID": "n2", "IPAddress": "172.19.0.2"}}},
+        "is on the network other, which the stack does not name",
+    ),
+    (
+        "its network was made anew",
+        {"networks": {"shop_default": {"NetworkID": "n0", "IPAddress": "172.18.0.2"}}},
+        "is on a network shop_default that was removed",
+    ),
+    ("no address", {"networks": {"shop_default": {"NetworkID": "n1", "IPAddress": ""}}}, "has no address"),
+    ("the host's network", {"mode": "host", "networks": {}}, ""),
+]
+
+
+@pytest.mark.parametrize(("changes", "fault"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
+def test_container(changes: dict[str, Any], fault: str) -> None:
+    networks = {"shop_default": "n1", "other": "n2"}
+
+    assert difference.container_fault(container(**changes), release(), "db", networks) == fault
+
+
+@pytest.mark.parametrize(("status", "fault"), [(0, ""), (3, "is exited")])
+def test_a_one_shot_service_may_end_well(status: int, fault: str) -> None:
+    model = release().model
+    wants = {"depends_on": {"db": {"condition": "service_completed_successfully"}}}
+    services = {**model["services"], "web": {**model["services"]["web"], **wants}}
+    wanted = release(model={**model, "services": services})
+    ended = container(state={"Status": "exited", "ExitCode": status, "Pid": 0})
+
+    assert difference.container_fault(ended, wanted, "db", {"shop_default": "n1"}) == fault
+
+
+def test_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "STATE", tmp_path / "state")
+    monkeypatch.setattr(places, "SECRETS", tmp_path / "etc")
+    key = file_sets.store(places.files("shop"), {"a": (b"1", 0o644)})
+    env_file = tmp_path / "etc/shop/0.env"
+    mount = {"source": str(tmp_path / "etc/shop/files/db/aa/P"), "target": "/run/secrets/p"}
+    wanted = release(file_sets=(key,), env_file=str(env_file), bodies={"db": {"volumes": [mount]}})
+    for path in (env_file, Path(mount["source"])):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    assert difference.damaged_files(wanted) == []
+
+    (places.files("shop") / key / "a").write_bytes(b"2")
+    env_file.unlink()
+    Path(mount["source"]).unlink()
+
+    assert sorted(difference.damaged_files(wanted)) == sorted(
+        [str(env_file), mount["source"], str(places.files("shop") / key)]
+    )
