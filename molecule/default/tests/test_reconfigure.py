@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,31 +10,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from molecule.conftest import Converge
+
 FILE = "/etc/docker/daemon.json"
-SCENARIO = Path(__file__).parents[1]
-PROJECT = SCENARIO.parents[1]
 MIRROR = "https://mirror.example.com/"
-
-
-def converge(**variables: Any) -> subprocess.CompletedProcess[str]:
-    """Run the scenario's playbook once more, with other variables."""
-    program = shutil.which("ansible-playbook")
-    assert program is not None
-    return subprocess.run(
-        [
-            program,
-            "--inventory",
-            os.environ["MOLECULE_INVENTORY_FILE"],
-            "--extra-vars",
-            json.dumps(variables),
-            str(SCENARIO / "converge.yml"),
-        ],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def read(host: Any, file: str = FILE) -> str:
@@ -70,7 +45,7 @@ def kept(host: Any) -> Iterator[str]:
         write(host, text)
 
 
-def test_a_setting_that_can_be_reloaded_does_not_restart_the_engine(host: Any) -> None:
+def test_a_setting_that_can_be_reloaded_does_not_restart_the_engine(host: Any, converge: Converge) -> None:
     before = invocation(host)
 
     done = converge(mirrors=[MIRROR])
@@ -80,7 +55,7 @@ def test_a_setting_that_can_be_reloaded_does_not_restart_the_engine(host: Any) -
     assert invocation(host) == before
 
 
-def test_a_setting_that_is_no_longer_asked_for_is_withdrawn(host: Any) -> None:
+def test_a_setting_that_is_no_longer_asked_for_is_withdrawn(host: Any, converge: Converge) -> None:
     """By a restart: a reload keeps the old value of a key that is no longer there."""
     done = converge()
 
@@ -89,7 +64,7 @@ def test_a_setting_that_is_no_longer_asked_for_is_withdrawn(host: Any) -> None:
     assert not ask(host, ".RegistryConfig.Mirrors")
 
 
-def test_any_other_setting_restarts_the_engine_once(host: Any) -> None:
+def test_any_other_setting_restarts_the_engine_once(host: Any, converge: Converge) -> None:
     before = invocation(host)
 
     done = converge(settings={"features": {"buildkit": True}, "log-level": "warn"})
@@ -103,7 +78,7 @@ def test_any_other_setting_restarts_the_engine_once(host: Any) -> None:
     assert converge().returncode == 0
 
 
-def test_a_start_that_fails_puts_the_former_file_back(host: Any, kept: str) -> None:
+def test_a_start_that_fails_puts_the_former_file_back(host: Any, converge: Converge, kept: str) -> None:
     done = converge(settings={"data-root": "/proc/nowhere"})
 
     assert done.returncode != 0
@@ -113,7 +88,7 @@ def test_a_start_that_fails_puts_the_former_file_back(host: Any, kept: str) -> N
     assert ask(host, ".DockerRootDir") == "/var/lib/docker"
 
 
-def test_a_refused_reload_leaves_the_engine_alone(host: Any, kept: str) -> None:
+def test_a_refused_reload_leaves_the_engine_alone(host: Any, converge: Converge, kept: str) -> None:
     before = invocation(host)
 
     done = converge(settings={"max-concurrent-downloads": -3})
@@ -136,7 +111,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 @pytest.mark.usefixtures("kept")
-def test_a_broken_file_is_shown_and_never_overwritten(host: Any, name: str) -> None:
+def test_a_broken_file_is_shown_and_never_overwritten(host: Any, converge: Converge, name: str) -> None:
     text, message = BROKEN[name]
     before = invocation(host)
     write(host, text)
@@ -150,7 +125,7 @@ def test_a_broken_file_is_shown_and_never_overwritten(host: Any, name: str) -> N
     assert invocation(host) == before
 
 
-def test_a_stopped_engine_is_started_again(host: Any) -> None:
+def test_a_stopped_engine_is_started_again(host: Any, converge: Converge) -> None:
     with host.sudo():
         host.check_output("systemctl stop docker.service docker.socket")
 
@@ -160,7 +135,7 @@ def test_a_stopped_engine_is_started_again(host: Any) -> None:
     assert host.service("docker").is_running
 
 
-def test_a_run_that_died_before_the_engine_took_its_file_is_made_good(host: Any) -> None:
+def test_a_run_that_died_before_the_engine_took_its_file_is_made_good(host: Any, converge: Converge) -> None:
     settings = json.loads(read(host)) | {"log-level": "error"}
     write(host, json.dumps(settings))
     with host.sudo():
