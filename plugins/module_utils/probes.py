@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ def fault(probe: Probe, container: dict[str, Any], others: Containers) -> str:
     Returns:
         What is wrong, or an empty string.
     """
+    if probe.kind in ("http", "tcp") and not engine.address(container):
+        return f"{probe.name}: its container has no address that this host can reach"
     try:
         if probe.kind == "http" and probe.http:
             return http_fault(probe.http, engine.address(container), probe.port)
@@ -58,7 +61,7 @@ def http_fault(check: HttpCheck, address: str, port: int) -> str:
     try:
         connection.request("GET", check.path, headers={"Connection": "close"})
         response = connection.getresponse()
-        body = response.read(_BODY_BYTES)
+        body = _beginning(response)
     except (OSError, http.client.HTTPException) as error:
         return f"GET {check.path} on port {port}: {_words(error)}"
     finally:
@@ -67,6 +70,18 @@ def http_fault(check: HttpCheck, address: str, port: int) -> str:
         text = body[:200].decode(errors="replace").strip()
         return f"GET {check.path} on port {port} answers {response.status}, not {check.status}: {text}"
     return json_fault(check, body) if check.json else ""
+
+
+def _beginning(response: http.client.HTTPResponse) -> bytes:
+    """Return what comes of a body in time: a stream has no end."""
+    body = b""
+    end = time.monotonic() + SECONDS
+    while len(body) < _BODY_BYTES and time.monotonic() < end:
+        part = response.read1(_BODY_BYTES)
+        if not part:
+            break
+        body += part
+    return body
 
 
 def json_fault(check: HttpCheck, body: bytes) -> str:
