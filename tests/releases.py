@@ -28,7 +28,7 @@ _RELEASE = Release(
         "web": Image("nginx:1.30", "nginx@sha256:bb", "sha256:b1", "moorage/shop/web:b1"),
     },
     live={"web": LiveSet("main", "0123456789abcdef", "/etc/gateway", "HUP")},
-    file_sets=("00ff",),
+    contents={"conf": "00ff"},
     networks={"shop_default": {}},
     volumes={"shop_data": {}},
     secrets={"PASSWORD": "f" * 32},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, places, planning, secret_store, staging, unit
+from . import difference, engine, file_sets, places, planning, secret_store, staging, unit
 from .candidate import Candidate
 from .drafting import Draft, draft
 from .errors import LOCKED, PREFLIGHT, MoorageError
@@ -111,9 +111,11 @@ def _summary(plan: planning.Plan) -> str:
 def _diff(new: Release, base: Release | None, drafted: Draft | None) -> list[dict[str, str]]:
     before, after = planning.texts(base), planning.texts(new)
     if drafted:
+        before.update(_texts_in_force(base) if base else {})
         for service, files in drafted.live_sets.items():
-            after.update({f"{service}: {name}": text[0].decode() for name, text in files.items()})
-            before.update(_files_in_force(base, service) if base else {})
+            after.update(_texts(service, files))
+        for relative, key in new.contents.items():
+            after.update(_texts(f"./{relative}", drafted.sets[key]))
     return [
         {"before_header": name, "after_header": name, "before": before.get(name, ""), "after": after.get(name, "")}
         for name in sorted({*before, *after})
@@ -121,11 +123,17 @@ def _diff(new: Release, base: Release | None, drafted: Draft | None) -> list[dic
     ]
 
 
-def _files_in_force(base: Release, service: str) -> dict[str, str]:
-    if service not in base.live:
-        return {}
-    folder = places.live(base.project, service) / base.live[service].hash
-    return {f"{service}: {path.name}": path.read_text() for path in sorted(folder.glob("*"))}
+def _texts(place: str, files: file_sets.Files) -> dict[str, str]:
+    return {f"{place}: {name}": content.decode(errors="replace") for name, (content, _mode) in files.items()}
+
+
+def _texts_in_force(base: Release) -> dict[str, str]:
+    found = {}
+    for service, live in base.live.items():
+        found.update(_texts(service, file_sets.read(places.live(base.project, service) / live.hash)))
+    for relative, key in base.contents.items():
+        found.update(_texts(f"./{relative}", file_sets.read(places.files(base.project) / key)))
+    return found
 
 
 def _verified(release: Release, outcome: str) -> Answer:

@@ -89,14 +89,16 @@ def damaged_files(release: Release) -> list[str]:
     """Return the files of a release that were changed or removed on the host."""
     folder = places.files(release.project)
     missing = [path for path in release.secret_files() if not os.path.exists(path)]  # noqa: PTH110
-    return missing + [str(folder / key) for key in release.file_sets if not file_sets.intact(folder / key)]
+    return missing + [
+        str(folder / key) for key in sorted(set(release.contents.values())) if not file_sets.intact(folder / key)
+    ]
 
 
 def reasons(new: Release, old: Release, service: str) -> list[str]:
     """Return field by field why a service of a new release differs from the old release's."""
     if service not in old.bodies:
         return ["new in this release"]
-    found = _fields(_readable(old.bodies[service]), _readable(new.bodies[service]), "")
+    found = _fields(_readable(old, service), _readable(new, service), "")
     if old.images[service].reference != new.images[service].reference:
         found.append(f"image: {old.images[service].reference} -> {new.images[service].reference}")
     elif old.images[service].id != new.images[service].id:
@@ -114,13 +116,19 @@ def _secret_names(body: Mapping[str, Any]) -> set[str]:
     return names
 
 
-def _readable(body: Mapping[str, Any]) -> dict[str, Any]:
+def _readable(release: Release, service: str) -> dict[str, Any]:
     """Return a body whose lists of mounts and ports are maps, so that one change is one line."""
+    body = release.bodies[service]
+    folder = f"{places.files(release.project)}/"
+    names = {key: name for name, key in release.contents.items()}
     readable = dict(body)
-    readable["volumes"] = {
-        mount["target"]: {key: value for key, value in mount.items() if key != "target" and not _is_secret(mount)}
-        for mount in body.get("volumes") or []
-    }
+    mounts = readable["volumes"] = {}
+    for mount in body.get("volumes") or []:
+        shown = {key: value for key, value in mount.items() if key != "target" and not _is_secret(mount)}
+        key = str(mount.get("source", "")).removeprefix(folder).split("/")[0]
+        if key in names:
+            shown["source"] = f"./{names[key]} (content {key[:8]})"
+        mounts[mount["target"]] = shown
     readable["ports"] = {
         f"{port.get('host_ip', '')}:{port.get('published', '')}:{port['target']}/{port.get('protocol', 'tcp')}": True
         for port in body.get("ports") or []

@@ -64,6 +64,7 @@ class _Drafting:
         }
         self.images = {name: _image(candidate.project, name, s.image) for name, s in stack.services.items()}
         self.sets: dict[str, file_sets.Files] = {}
+        self.contents: dict[str, str] = {}
         self.live_files: dict[str, file_sets.Files] = {}
         self.live: dict[str, LiveSet] = {}
         self.secret_files: dict[str, tuple[str, int]] = {}
@@ -85,7 +86,7 @@ class _Drafting:
             specifications=specifications,
             images=self.images,
             live=self.live,
-            file_sets=tuple(sorted(self.sets)),
+            contents=self.contents,
             networks=networks,
             volumes=volumes,
             secrets=self.fingerprints,
@@ -132,10 +133,15 @@ class _Drafting:
                 )  # fmt: skip
             self.data_folders[str(places.data(project) / relative)] = self._uid(service)
             return {**mount, "source": str(places.data(project) / relative)}
-        key = file_sets.checksum(files)
-        self.sets[key] = files
+        key = self._content(relative, files)
         place = places.files(project) / key
         return {**mount, "source": str(place / next(iter(files)) if relative in self.candidate.files else place)}
+
+    def _content(self, relative: str, files: file_sets.Files) -> str:
+        key = file_sets.checksum(files)
+        self.sets[key] = files
+        self.contents[relative] = key
+        return key
 
     def _secrets(self, service: Service) -> list[dict[str, Any]]:
         """Return a read-only bind for each secret that the service takes as a file."""
@@ -196,8 +202,7 @@ class _Drafting:
         files = file_sets.below(self.candidate.files, source[len(FOLDER) + 1 :]) if source else {}
         if not files:
             return dict(body)
-        key = file_sets.checksum(files)
-        self.sets[key] = files
+        key = self._content(source[len(FOLDER) + 1 :], files)
         return {**body, "file": str(places.files(self.candidate.project) / key / next(iter(files)))}
 
 

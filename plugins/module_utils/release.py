@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 COMPOSE_FILE = "compose.yaml"
-_PARTS = (COMPOSE_FILE, "model.json", "release.json")
+# Of release.json; a program that cannot read a format must not guess.
+FORMAT = 1
 
 
 def checksum(value: Any) -> str:
@@ -67,7 +68,7 @@ class Release:
         specifications: A checksum of each service that changes exactly when it must be recreated.
         images: The image of each service.
         live: The live set of each reloadable service.
-        file_sets: The checksums of the content-addressed folders that the services mount.
+        contents: Path below the stack's folder of what services mount, to its content-addressed folder's name.
         networks: Real name of each network to its definition.
         volumes: Real name of each volume to its definition.
         secrets: The fingerprints of the secrets.
@@ -84,7 +85,7 @@ class Release:
     specifications: Mapping[str, str]
     images: Mapping[str, Image]
     live: Mapping[str, LiveSet]
-    file_sets: tuple[str, ...]
+    contents: Mapping[str, str]
     networks: Mapping[str, Mapping[str, Any]]
     volumes: Mapping[str, Mapping[str, Any]]
     secrets: Mapping[str, str]
@@ -122,7 +123,8 @@ class Release:
             COMPOSE_FILE: compose,
             "model.json": {"model": self.model, "extension": self.extension},
             "release.json": {
-                key: value for key, value in dataclasses.asdict(release).items() if key not in ("model", "extension")
+                "format": FORMAT,
+                **{k: v for k, v in dataclasses.asdict(release).items() if k not in ("model", "extension")},
             },
         }
         temporary = places.releases(self.project) / f".{number}"
@@ -169,9 +171,13 @@ def load(project: str, number: str) -> Release:
             fix="deploy again: a new release replaces it",
             exit_code=NOT_UNDONE,
         ) from error
+    if described.pop("format", None) != FORMAT:
+        raise MoorageError(
+            f"release {number} was written in another format", file=str(folder / "release.json"),
+            expected=f"format {FORMAT}", fix="use the version of Moorage that wrote it", exit_code=NOT_UNDONE,
+        )  # fmt: skip
     described["images"] = {name: Image(**image) for name, image in described["images"].items()}
     described["live"] = {name: LiveSet(**live) for name, live in described["live"].items()}
-    described["file_sets"] = tuple(described["file_sets"])
     return Release(**described, **model)
 
 

@@ -148,7 +148,7 @@ def sweep(project: str, keep_releases: int, current: str, all_numbers: list[str]
     for number in sorted(kept):
         with contextlib.suppress(MoorageError):
             release = load(project, number)
-            used |= set(release.file_sets) | {live.hash for live in release.live.values()}
+            used |= set(release.contents.values()) | {live.hash for live in release.live.values()}
             tags |= {image.keep_tag for image in release.images.values()}
             secret_files |= set(release.secret_files())
     for number in set(all_numbers) - kept:
