@@ -37,21 +37,25 @@ def fault(probe: Probe, container: dict[str, Any], others: Containers) -> str:
     Returns:
         What is wrong, or an empty string.
     """
-    if probe.kind in ("http", "tcp") and not engine.address(container):
-        return f"{probe.name}: its container has no address that this host can reach"
     try:
-        if probe.kind == "http" and probe.http:
-            return http_fault(probe.http, engine.address(container), probe.port)
-        if probe.kind == "tcp":
-            socket.create_connection((engine.address(container), probe.port), SECONDS).close()
-        elif probe.kind == "reaches":
-            return _reach(probe, container, others)
-        elif probe.kind == "postgres":
-            return _postgres(probe, container)
-        elif probe.kind == "health":
-            return health_fault(container)
+        return _ask(probe, container, others)
     except (OSError, http.client.HTTPException) as error:
         return f"{probe.name}: {_words(error)}"
+
+
+def _ask(probe: Probe, container: dict[str, Any], others: Containers) -> str:
+    if probe.kind == "health":
+        return health_fault(container)
+    if probe.kind == "postgres":
+        return _postgres(probe, container)
+    if probe.kind == "reaches":
+        return _reach(probe, container, others)
+    address = engine.address(container)
+    if not address:
+        return f"{probe.name}: its container has no address that this host can reach"
+    if probe.http:
+        return http_fault(probe.http, address, probe.port)
+    socket.create_connection((address, probe.port), SECONDS).close()
     return ""
 
 
