@@ -115,7 +115,7 @@ def test_an_answer_without_an_end_is_an_answer(web: int, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("kind", ["http", "tcp"])
 def test_a_closed_port(kind: str, closed: int) -> None:
-    probe = Probe(kind, "TCP", http=HttpCheck("/"), port=closed)
+    probe = Probe(kind, "TCP", http=HttpCheck("/") if kind == "http" else None, port=closed)
 
     assert "Connection refused" in probes.fault(probe, container(), {})
 
@@ -152,7 +152,7 @@ def test_tcp(silent: int) -> None:
 
 @pytest.mark.parametrize("kind", ["http", "tcp"])
 def test_a_container_without_an_address_is_not_mistaken_for_this_host(kind: str, web: int) -> None:
-    probe = Probe(kind, "probe", http=HttpCheck("/health"), port=web)
+    probe = Probe(kind, "probe", http=HttpCheck("/health") if kind == "http" else None, port=web)
 
     assert "has no address" in probes.fault(probe, container(""), {})
 
