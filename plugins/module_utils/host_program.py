@@ -20,6 +20,7 @@ from .deploying import answer_apply, answer_plan, answer_stage
 from .errors import MoorageError
 from .inspecting import answer_destroy, answer_status, answer_verify
 from .journal import Journal, unfinished
+from .recovery import recover
 from .release import current_number
 from .transaction import Transaction
 
@@ -43,6 +44,9 @@ def main(arguments: list[str]) -> int:
     """Run one verb; return the exit status of the process."""
     if arguments[0] == "transaction":
         return _transaction(arguments[1], arguments[2], Path(arguments[3]))
+    if arguments[0] == "recover":
+        recover()
+        return 0
     began = time.monotonic()
     try:
         answer = _VERBS[arguments[0]](json.load(sys.stdin))

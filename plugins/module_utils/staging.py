@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import engine, file_sets, places, secret_store
+from . import engine, file_sets, places, recovery, secret_store
 from .drafting import Draft, draft
 from .errors import PREFLIGHT, MoorageError
 from .release import Image, Release, load, next_number
@@ -45,6 +45,7 @@ def stage(candidate: Candidate) -> Release:
     try:
         for folder in (places.releases(project), places.transactions(project)):
             places.make_private(folder)
+        recovery.install()
         places.state(project).chmod(0o711)
         _write(candidate, drafted)
         _test_gateways(drafted)
