@@ -135,7 +135,7 @@ def test_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = file_sets.store(places.files("shop"), {"a": (b"1", 0o644)})
     env_file = tmp_path / "etc/shop/0.env"
     mount = {"source": str(tmp_path / "etc/shop/files/db/aa/P"), "target": "/run/secrets/p"}
-    wanted = release(file_sets=(key,), env_file=str(env_file), bodies={"db": {"volumes": [mount]}})
+    wanted = release(contents={"conf": key}, env_file=str(env_file), bodies={"db": {"volumes": [mount]}})
     for path in (env_file, Path(mount["source"])):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
