@@ -147,7 +147,15 @@ def _prepare_runner() -> None:
         processes.end_descendants(first=pid)
 
     end_with_me = functools.partial(processes.end_with_parent, os.getpid())
-    pexpect.spawn = functools.partial(pexpect.spawn, preexec_fn=end_with_me)  # type: ignore[assignment,misc]
+    spawn = pexpect.spawn
+
+    def start(*words: Any, **options: Any) -> Any:
+        options["preexec_fn"] = end_with_me
+        child = spawn(*words, **options)
+        child.ptyproc.delayafterclose = 0  # its output has ended: nothing to wait for
+        return child
+
+    pexpect.spawn = start  # type: ignore[assignment,misc]
     ansible_runner.runner.Runner.handle_termination = staticmethod(terminate)  # type: ignore[method-assign]
 
 

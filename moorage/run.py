@@ -37,6 +37,7 @@ class Run:
 
     def __init__(self, used: settings.Settings, verb: str, runs: Path | None) -> None:
         self._settings, self._verb, self._inventory = used, verb, used.inventory
+        self._secrets_file = secrets.secrets_file(used.inventory)
         self._hosts: list[inventory.Host] = []
         self._password = ""
         self._notices: list[str] = []
@@ -46,17 +47,7 @@ class Run:
 
     def prepare(self, *, stacks_needed: bool) -> None:
         """Read inventory, stacks and secrets; whatever is wrong on this side is found here."""
-        file = secrets.secrets_file(self._inventory)
-        password = vault_password.find(self._settings.vault_password_file)
-        if password is None and file.exists():
-            password = self._own_password(file)
-        try:
-            self._hosts = inventory.load(self._inventory, password.text if password else "")
-        except MoorageError:
-            if password is not None or not file.exists():
-                raise
-            password = self._own_password(file)  # another first run has just made password and file
-            self._hosts = inventory.load(self._inventory, password.text)
+        password = self._read_inventory()
         declared: secrets.Declarations = {}
         if stacks_needed:
             declared = stacks.declared_secrets(stacks.choose(self._settings, self._hosts))
@@ -64,13 +55,33 @@ class Run:
         if self._settings.confirm:
             self._check_consent()
         if password is None and any(declared.values()):
-            password = self._own_password(file)
+            password = self._own_password()
         if password is not None:
-            self._password = password.text
-            throwaway = self._settings.throwaway_secrets
-            values = secrets.ensure(file, password, declared, throwaway=throwaway)
-            known = [value for names in values.values() for value in names.values()]
-            self._redactor = Redactor([password.text, *known])
+            self._read_secrets(password, declared)
+
+    def _read_inventory(self) -> vault_password.VaultPassword | None:
+        """Read the hosts, with the vault password where there is one."""
+        password = vault_password.find(self._settings.vault_password_file)
+        if password is None and self._secrets_file.exists():
+            password = self._own_password()
+        try:
+            self._hosts = inventory.load(self._inventory, password.text if password else "")
+        except MoorageError:
+            if password is not None or not self._secrets_file.exists():
+                raise
+            password = self._own_password()  # another first run has just made password and file
+            self._hosts = inventory.load(self._inventory, password.text)
+        return password
+
+    def _read_secrets(self, password: vault_password.VaultPassword, declared: secrets.Declarations) -> None:
+        self._password = password.text
+        try:
+            values = secrets.ensure(self._secrets_file, password, declared, throwaway=self._settings.throwaway_secrets)
+        except MoorageError as error:
+            error.fix = "\n  ".join([error.fix, *self._notices])
+            raise
+        known = [value for names in values.values() for value in names.values()]
+        self._redactor = Redactor([password.text, *known])
 
     def _check_consent(self) -> None:
         """Compare the name given as consent with the stacks that would be removed."""
@@ -81,15 +92,15 @@ class Run:
                 "this is not the stack's name", key="confirm", found=self._settings.confirm, expected=" or ".join(names)
             )
 
-    def _own_password(self, file: Path) -> vault_password.VaultPassword:
+    def _own_password(self) -> vault_password.VaultPassword:
         """Make this user's own vault password, unless there is a file that was encrypted with another."""
         found = vault_password.find(self._settings.vault_password_file)
         if found is not None:
             return found
-        if file.exists():
+        if self._secrets_file.exists():
             raise MoorageError(
                 "no vault password",
-                file=str(file),
+                file=str(self._secrets_file),
                 expected="the password that opens this file",
                 fix="give its file by --vault-password-file or MOORAGE_VAULT_PASSWORD_FILE,"
                 f" or put it into {vault_password.default_file()}",
@@ -97,7 +108,8 @@ class Run:
         made = vault_password.make()
         if made.made_now:
             self._notices.append(
-                f"made a vault password in {made.origin}; keep a copy of it: without it {file} cannot be opened"
+                f"made a vault password in {made.origin}; keep a copy of it:"
+                f" without it {self._secrets_file} cannot be opened"
             )
         return made
 
@@ -109,7 +121,7 @@ class Run:
                     "a secret on the command line can be seen in the list of processes and in the shell's history",
                     key=f"-e {name}",
                     expected="its value in the encrypted file beside the inventory",
-                    fix=f"ansible-vault edit {secrets.secrets_file(self._inventory)}",
+                    fix=f"ansible-vault edit {self._secrets_file}",
                 )
 
     def follow(

@@ -14,7 +14,9 @@ import fcntl
 import os
 import re
 import secrets as randomness
+import shlex
 import string
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
+from moorage import vault_cipher
 from moorage.redact import SHORTEST
 
 if TYPE_CHECKING:
@@ -69,17 +72,17 @@ def ensure(file: Path, password: VaultPassword, declared: Declarations, *, throw
     with _locked(file) if any(declared.values()) else contextlib.nullcontext():
         document = _load(file, password) if file.exists() else {}
         values = _values(file, document)
-        added = _missing(file, values, declared, throwaway=throwaway)
+        added = _missing(file, password, values, declared, throwaway=throwaway)
         if added:
             for project, made in added.items():
                 values.setdefault(project, {}).update(made)
             _save(file, password, {**document, VARIABLE: values})
     for project, names in declared.items():
-        _check_values(file, project, {name: values.get(project, {}).get(name) for name in names})
+        _check_values(file, password, project, {name: values.get(project, {}).get(name) for name in names})
     return values
 
 
-def _missing(file: Path, values: Values, declared: Declarations, *, throwaway: bool) -> Values:
+def _missing(file: Path, password: VaultPassword, values: Values, declared: Declarations, *, throwaway: bool) -> Values:
     """Return new values for what is declared and not there."""
     made: Values = {}
     absent: list[str] = []
@@ -102,23 +105,29 @@ def _missing(file: Path, values: Values, declared: Declarations, *, throwaway: b
             key=", ".join(f"{VARIABLE}.{name}" for name in absent),
             found="nothing",
             expected="the value that your provider gave you",
-            fix=_how_to_add(file, absent),
+            fix=_how_to_add(file, password, absent),
         )
     return made
 
 
-def _how_to_add(file: Path, absent: list[str]) -> str:
-    verb = "edit" if file.exists() else "create"
+def _how_to_add(file: Path, password: VaultPassword, absent: list[str]) -> str:
     shown: dict[str, dict[str, str]] = {}
     for entry in absent:
         project, name = entry.rsplit(".", 1)
-        shown.setdefault(project, {})[name] = "..."
-    lines = yaml.safe_dump({VARIABLE: shown}, default_flow_style=False).replace("'...'", "<value>")
-    example = "\n".join(f"    {line}" for line in lines.replace("...", "<value>").strip().splitlines())
-    return f"ansible-vault {verb} --vault-password-file <file> {file}, and add:\n{example}"
+        shown.setdefault(project, {})[name] = "<value>"
+    example = yaml.safe_dump({VARIABLE: shown}, default_flow_style=False).replace("'", "").strip()
+    lines = "\n".join(f"    {line}" for line in example.splitlines())
+    return f"{_vault_command(file, password)}\n  and write:\n{lines}"
 
 
-def _check_values(file: Path, project: str, values: Mapping[str, str | None]) -> None:
+def _vault_command(file: Path, password: VaultPassword) -> str:
+    """Return the command that opens the file in an editor, as it can be run on this machine."""
+    program = Path(sys.prefix) / "bin" / "ansible-vault"
+    words = [str(program) if program.exists() else program.name, "edit" if file.exists() else "create"]
+    return shlex.join([*words, "--vault-password-file", password.origin, str(file)])
+
+
+def _check_values(file: Path, password: VaultPassword, project: str, values: Mapping[str, str | None]) -> None:
     for name, value in values.items():
         if value is None:
             continue
@@ -130,7 +139,7 @@ def _check_values(file: Path, project: str, values: Mapping[str, str | None]) ->
                 key=key,
                 found="a text like “changeme”, “your-key” or “example”",
                 expected="the real value",
-                fix=f"ansible-vault edit {file}",
+                fix=_vault_command(file, password),
             )
         if 0 < len(value) < SHORTEST:
             raise MoorageError(
@@ -139,7 +148,7 @@ def _check_values(file: Path, project: str, values: Mapping[str, str | None]) ->
                 key=key,
                 found=f"{len(value)} characters",
                 expected=f"at least {SHORTEST}: shorter ones cannot be kept out of logs",
-                fix=f"ansible-vault edit {file}",
+                fix=_vault_command(file, password),
             )
 
 
@@ -189,28 +198,11 @@ def _locked(file: Path) -> Iterator[None]:
 
 
 def _load(file: Path, password: VaultPassword) -> dict[str, Any]:
-    """Decrypt and parse the file. Ansible's vault is imported here: it takes a third of a second."""
-    from ansible.errors import AnsibleError
-    from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted
-
+    """Decrypt and parse the file."""
     content = file.read_bytes()
-    if not is_encrypted(content):
-        raise MoorageError(
-            "secrets in plain text",
-            file=str(file),
-            expected="a vault-encrypted file",
-            fix=f"ansible-vault encrypt --vault-password-file <file> {file}",
-        )
-    try:
-        plain = VaultLib([("default", VaultSecret(password.text.encode()))]).decrypt(content)
-    except AnsibleError as error:
-        raise MoorageError(
-            "the vault password does not open this file",
-            file=str(file),
-            found=f"the password from {password.origin}",
-            expected="the password that the file was encrypted with",
-            fix="give its file by --vault-password-file or MOORAGE_VAULT_PASSWORD_FILE",
-        ) from error
+    plain = vault_cipher.decrypt(content, password.text.encode())
+    if plain is None:
+        plain = _decrypt_by_ansible(file, content, password)
     try:
         document = yaml.safe_load(plain) or {}
     except yaml.YAMLError as error:
@@ -221,6 +213,31 @@ def _load(file: Path, password: VaultPassword) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise MoorageError("its plain text is not a map", file=str(file), fix=f"ansible-vault edit {file}")
     return document
+
+
+def _decrypt_by_ansible(file: Path, content: bytes, password: VaultPassword) -> bytes:
+    """Decrypt what the quick way does not, or say why it cannot be."""
+    from ansible.errors import AnsibleError
+    from ansible.parsing.vault import VaultLib, VaultSecret, is_encrypted
+
+    if not is_encrypted(content):
+        raise MoorageError(
+            "secrets in plain text",
+            file=str(file),
+            expected="a vault-encrypted file",
+            fix=f"ansible-vault encrypt --vault-password-file <file> {file}",
+        )
+    try:
+        plain: bytes = VaultLib([("default", VaultSecret(password.text.encode()))]).decrypt(content)
+    except AnsibleError as error:
+        raise MoorageError(
+            "the vault password does not open this file",
+            file=str(file),
+            found=f"the password from {password.origin}",
+            expected="the password that the file was encrypted with",
+            fix="give its file by --vault-password-file or MOORAGE_VAULT_PASSWORD_FILE",
+        ) from error
+    return plain
 
 
 def _save(file: Path, password: VaultPassword, document: Mapping[str, Any]) -> None:

@@ -67,8 +67,7 @@ def collection_root() -> Path:
 
 
 def choose_inventory(given: Path | str | None) -> Path:
-    """Return the inventory to use: the given one, the environment's, or the only one in
-    ``inventories/`` besides the example.
+    """Return the inventory to use: the given one, the environment's, or the only one besides the example.
 
     Raises:
         MoorageError: It does not exist, or there is none or more than one to choose from.
