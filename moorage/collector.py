@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from moorage.result import UNREACHABLE, HostResult, Result, overall
@@ -18,7 +19,7 @@ INTERRUPTED = 130
 _CHANGED_KEY = re.compile(r"REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed", re.IGNORECASE)
 _UNKNOWN_KEY = re.compile(r"host key is known for \S+ and you have requested strict checking")
 _FINGERPRINT = re.compile(r"sent by the remote host is\s+(SHA256:\S+?)\.?\s")
-_OFFENDING = re.compile(r"Offending \S+ key in (\S+?):(\d+)")
+_OFFENDING = re.compile(r"Offending \S+ key in (.+):(\d+)")
 
 
 class Collector:
@@ -138,7 +139,7 @@ def explain_unreachable(message: str, address: str) -> dict[str, Any]:
             "found": fingerprint.group(1) if fingerprint else "another key",
             "expected": "the key that was noted at the first contact",
             "fix": "if you know why, compare the fingerprint on the server's console"
-            f" and forget the old key: ssh-keygen -R {address} -f {file}",
+            f" and forget the old key: ssh-keygen -R {address} -f {shlex.quote(file)}",
         }
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     reason = " ".join(lines).removeprefix("Task failed: ").removeprefix("Failed to connect to the host via ssh: ")

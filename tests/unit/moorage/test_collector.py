@@ -17,7 +17,7 @@ CHANGED_KEY = """Failed to connect to the host via ssh: @@@@@@@@@@@@@@@@@@@@@@@@
 The fingerprint for the ED25519 key sent by the remote host is
 SHA256:abcDEF123.
 Please contact your system administrator.
-Offending ED25519 key in /inv/known_hosts:3
+Offending ED25519 key in /my inv/known_hosts:3
 Host key verification failed."""
 
 
@@ -103,9 +103,9 @@ def test_an_unreachable_host_gives_its_reason() -> None:
 def test_a_changed_host_key_is_told_apart() -> None:
     error = explain_unreachable(CHANGED_KEY, "192.0.2.1")
     assert "key has changed" in error["message"]
-    assert error["file"] == "/inv/known_hosts:3"
+    assert error["file"] == "/my inv/known_hosts:3"
     assert error["found"] == "SHA256:abcDEF123"
-    assert "ssh-keygen -R 192.0.2.1 -f /inv/known_hosts" in error["fix"]
+    assert "ssh-keygen -R 192.0.2.1 -f '/my inv/known_hosts'" in error["fix"]
 
 
 def test_a_limit_that_matches_nothing_is_a_usage_error() -> None:
