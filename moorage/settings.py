@@ -126,6 +126,8 @@ def ansible_variables(inventory: Path, *, own_host_keys: bool) -> dict[str, str]
         "ANSIBLE_SSH_ARGS": shlex.join(arguments),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
         "ANSIBLE_HOST_KEY_CHECKING": "True",
+        # the first contact's file beside the hosts is no list of hosts
+        "ANSIBLE_INVENTORY_IGNORE_REGEX": r"known_hosts(\.old)?$",
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_NO_TARGET_SYSLOG": "True",
         "ANSIBLE_NOCOLOR": "True",

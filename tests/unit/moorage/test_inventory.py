@@ -130,3 +130,10 @@ def test_host_keys_are_checked_whatever_the_inventory_says(inventory: Path) -> N
     theirs = settings.ansible_variables(inventory, own_host_keys=True)
     assert "UserKnownHostsFile" not in theirs["ANSIBLE_SSH_ARGS"]
     assert "StrictHostKeyChecking=accept-new" in theirs["ANSIBLE_SSH_COMMON_ARGS"]
+
+
+def test_noted_host_keys_are_not_taken_for_hosts(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "ROOT", inventory.parent)  # without this checkout's ansible.cfg
+    for name in ("known_hosts", "known_hosts.old"):
+        (inventory / name).write_text("192.0.2.1 ssh-ed25519 AAAA\n")
+    assert [host.name for host in inventories.load(inventory)] == ["one", "two"]
