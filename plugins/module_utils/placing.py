@@ -57,7 +57,7 @@ class Placing:
             engine.wait_until_back()
             if status == 0 and engine.invocation() == before:
                 reason = self._fault(release, service)
-                if not reason or reason.startswith("is ") or force:
+                if not reason or force:
                     return
                 force = True  # wrong networks, say: `up` alone sees nothing
                 self.note(f"{service}: recreated, because it {reason}")
@@ -79,7 +79,9 @@ class Placing:
         networks = {network["Name"]: network["Id"] for network in engine.call("GET", "/networks")}
         if not copies:
             return "has no container"
-        return difference.container_fault(copies[0], release, service, networks)
+        fault = difference.container_fault(copies[0], release, service, networks)
+        # one that has ended by itself is judged when it is awaited
+        return "" if fault == f"is {copies[0]['State']['Status']}" else fault
 
     def _repair(self, service: str, status: int, output: str, *, interrupted: bool) -> None:
         endpoint = re.search(r"endpoint with name (\S+) already exists in network (\S+)", output)
