@@ -99,9 +99,7 @@ class _Drafting:
     def _gateways(self) -> None:
         for name, block in self.stack.gateways.items():
             texts = gateway.render(block, self.stack)
-            plain: file_sets.Files = {file: (text.encode(), 0o644) for file, text in texts.items()}
-            identity = file_sets.checksum(plain)
-            files = {file: (text.replace(gateway.CONFIG_ID, identity).encode(), 0o644) for file, text in texts.items()}
+            files: file_sets.Files = {file: (text.encode(), 0o644) for file, text in texts.items()}
             signal = self.stack.services[block.service].reload_signal or "HUP"
             self.live_files[block.service] = files
             self.live[block.service] = LiveSet(name, file_sets.checksum(files), block.mount, signal)

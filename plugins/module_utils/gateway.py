@@ -14,6 +14,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from . import file_sets
 from .units import nginx_time
 
 if TYPE_CHECKING:
@@ -36,11 +37,21 @@ _ERRORS = {
 
 
 def render(gateway: Gateway, stack: Stack) -> dict[str, str]:
-    """Return the files of the gateway's configuration folder, by name."""
+    """Return the files of the gateway's configuration folder, by name.
+
+    In place of CONFIG_ID stands a checksum of all of them: nginx answers with it, and so a reload is proved.
+    """
     files = {"nginx.conf": _main(gateway, stack)}
     if gateway.discovery:
         files["services.json"] = json.dumps(_discovery(gateway, stack), indent=2) + "\n"
-    return files
+    identity = file_sets.checksum({name: (text.encode(), 0o644) for name, text in files.items()})
+    return {name: text.replace(CONFIG_ID, identity) for name, text in files.items()}
+
+
+def identity(configuration: str) -> str:
+    """Return the checksum that a rendered nginx.conf answers with, or an empty string."""
+    found = re.search(r'"config": "([0-9a-f]+)"', configuration)
+    return found.group(1) if found else ""
 
 
 def _discovery(gateway: Gateway, stack: Stack) -> dict[str, object]:
@@ -91,7 +102,8 @@ def _http_level(gateway: Gateway) -> list[str]:
         "server_tokens off;",
         "sendfile on;",
         "keepalive_timeout 65s;",
-        "resolver 127.0.0.11 valid=5s ipv6=off;",
+        "absolute_redirect off;",  # nginx knows its own port, not the published one
+        f"resolver {gateway.resolver} valid=5s ipv6=off;",
         "resolver_timeout 2s;",
         f"log_format json escape=json '{json.dumps(fields)}';",
         "access_log /dev/stdout json;",
@@ -148,7 +160,8 @@ def _server(gateway: Gateway) -> list[str]:
         )
     for route in gateway.routes:
         lines += _location(route, gateway)
-    lines.append("location / { return 404; }")
+    if "/" not in [route.path for route in gateway.routes]:
+        lines.append("location / { return 404; }")
     for status, (code, message) in _ERRORS.items():
         body = json.dumps({"error": {"code": code, "message": message, "request_id": "$request_tag"}})
         lines.append(

@@ -209,6 +209,7 @@ def _gateway(
         for route, entry in zip(owner.routes, extension["services"].get(owner.name, {}).get(KEY, {}).get("routes", []))
         if entry.get("gateway", first) == name
     ]
+    _check_paths(name, routes)
     options = {
         key: block[key]
         for key in ("health", "discovery", "security_headers", "max_body", "rate_limits")
@@ -223,3 +224,16 @@ def _gateway(
         routes=tuple(sorted(routes, key=lambda route: route.path)),
         **options,
     )
+
+
+def _check_paths(gateway: str, routes: list[Route]) -> None:
+    owners: dict[str, str] = {}
+    for route in routes:
+        if other := owners.get(route.path):
+            raise MoorageError(
+                f"two routes of the gateway {gateway} have the same path",
+                key=f"services.{route.service}.{KEY}.routes",
+                found=f"{route.path}, also of {other}",
+                expected="a path of its own for each route",
+            )
+        owners[route.path] = route.service

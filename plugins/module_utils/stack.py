@@ -71,6 +71,7 @@ class Gateway:
     security_headers: bool = True
     max_body: str = "10m"
     rate_limits: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    resolver: str = "127.0.0.11"  # Docker's own name server, in every container
     routes: tuple[Route, ...] = ()
 
 

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, places, probes
-from .gateway import IDENTITY_PORT
+from . import difference, engine, gateway, places, probes
 from .network_namespace import inside
 from .stack import GatewayCheck, HttpCheck, Probe, Service
 
@@ -84,26 +82,26 @@ def _probe(service: str, probe: Probe, running: probes.Containers) -> Check:
 
 def _through_gateway(release: Release, check: GatewayCheck, running: probes.Containers) -> Check:
     began = time.monotonic()
-    gateway = release.stack.gateways[check.gateway]
+    service = release.stack.gateways[check.gateway].service
     address, port = gateway_address(release, check.gateway, running)
     detail = "has no running container"
     if address:
         http = HttpCheck(check.http.path, port, check.http.status, check.http.json)
         detail = probes.http_fault(http, address, port)
     return Check(
-        check.name, gateway.service, not detail, detail,
-        f"look at: docker logs of {gateway.service}" if detail else "", time.monotonic() - began,
+        check.name, service, not detail, detail,
+        f"look at: docker logs of {service}" if detail else "", time.monotonic() - began,
     )  # fmt: skip
 
 
 def gateway_address(release: Release, name: str, running: probes.Containers) -> tuple[str, int]:
     """Return where the host reaches a gateway: its published port, else the container's own."""
-    gateway = release.stack.gateways[name]
-    for port in release.stack.services[gateway.service].ports:
-        if port.target == gateway.listen:
+    described = release.stack.gateways[name]
+    for port in release.stack.services[described.service].ports:
+        if port.target == described.listen:
             return port.host_ip or "127.0.0.1", port.published
-    copies = running.get(gateway.service, [])
-    return (engine.address(copies[0]) if copies else ""), gateway.listen
+    copies = running.get(described.service, [])
+    return (engine.address(copies[0]) if copies else ""), described.listen
 
 
 def _configuration(release: Release, service: str, running: probes.Containers) -> Check:
@@ -118,9 +116,9 @@ def configuration_fault(release: Release, service: str, running: probes.Containe
     if not copies or not engine.alive(copies[0]):
         return "has no running container"
     wanted = identity(release, service)
-    check = HttpCheck("/-/config", IDENTITY_PORT, json={"config": wanted})
+    check = HttpCheck("/-/config", gateway.IDENTITY_PORT, json={"config": wanted})
     try:
-        return inside(copies[0]["State"]["Pid"], lambda: probes.http_fault(check, "127.0.0.1", IDENTITY_PORT))
+        return inside(copies[0]["State"]["Pid"], lambda: probes.http_fault(check, "127.0.0.1", gateway.IDENTITY_PORT))
     except OSError as error:
         return f"its network cannot be entered: {error}"
 
@@ -128,9 +126,7 @@ def configuration_fault(release: Release, service: str, running: probes.Containe
 def identity(release: Release, service: str) -> str:
     """Return the identity that the release's configuration answers with."""
     live = release.live[service]
-    text = (places.live(release.project, service) / live.hash / "nginx.conf").read_text()
-    found = re.search(r'"config": "([0-9a-f]+)"', text)
-    return found.group(1) if found else ""
+    return gateway.identity((places.live(release.project, service) / live.hash / "nginx.conf").read_text())
 
 
 def describe(copies: list[dict[str, Any]]) -> str:
