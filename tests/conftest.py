@@ -3,4 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixtures of all tests; those of throwaway servers start nothing until a test asks for them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
 pytest_plugins = ("tests.servers.fixtures",)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option with which generated files are written instead of compared."""
+    parser.addoption(
+        "--regenerate",
+        action="store_true",
+        help="write golden files and the generated parts of stacks/ again; look at the difference before a commit",
+    )

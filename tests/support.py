@@ -30,3 +30,14 @@ def assert_error(error: MoorageError, expected: dict[str, str]) -> None:
     for name, text in expected.items():
         found = parts.get(name, "")
         assert text in found if text else not found, (name, text, parts)
+
+
+def compare(path: Path, text: str, *, regenerate: bool) -> None:
+    """Compare a generated text with the file that is kept of it; ``--regenerate`` writes the file."""
+    if regenerate:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    kept = path.read_text(encoding="utf-8") if path.exists() else ""
+    assert text == kept, (
+        f"{path.relative_to(ROOT)} is not what its source gives: pytest --regenerate, then read the diff"
+    )
