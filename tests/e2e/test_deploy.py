@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers.server import PROJECT, Server
+from tests.servers.door import fetch
+from tests.servers.server import PROJECT
 from tests.servers.stack_copy import APPLICATIONS, SHIPPED
 
 if TYPE_CHECKING:
@@ -37,20 +37,6 @@ POSTS = {
     "/api/rag/query": {"query": "how do I configure a router?", "top_k": 3},
     "/api/callflow/generate": {"customer": "example", "extensions": []},
 }
-
-
-def fetch(server: Server, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
-    """Ask the gateway from outside; return the status and the JSON answer."""
-    request = urllib.request.Request(
-        f"http://{server.address}:8080{path}",
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **(headers or {})},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
 
 
 def test_check_mode_on_a_server_without_any_stack_writes_nothing(rehearsal: Rehearsal) -> None:
@@ -88,30 +74,30 @@ def test_every_url_that_is_printed_answers(deployed: Answer) -> None:
 
 @pytest.mark.parametrize("path", [path for path, (service, _seconds) in ROUTES.items() if service != "qdrant"])
 def test_a_route_reaches_its_application(site: Site, deployed: Answer, path: str) -> None:  # noqa: ARG001
-    status, answer = fetch(site.server, f"{path}health")
+    status, answer = fetch(site.server.address, f"{path}health")
     assert (status, answer["service"]) == (200, ROUTES[path][0])
 
 
 def test_the_route_to_qdrant_reaches_it_with_its_key_only(site: Site, deployed: Answer) -> None:  # noqa: ARG001
-    assert fetch(site.server, "/api/qdrant/collections")[0] == 401
+    assert fetch(site.server.address, "/api/qdrant/collections")[0] == 401
     headers = {"api-key": site.secrets()["QDRANT_API_KEY"]}
-    status, answer = fetch(site.server, "/api/qdrant/collections", headers=headers)
+    status, answer = fetch(site.server.address, "/api/qdrant/collections", headers=headers)
     assert (status, answer["status"]) == (200, "ok")
 
 
 @pytest.mark.parametrize("path", POSTS)
 def test_a_documented_request_is_answered_through_the_gateway(site: Site, deployed: Answer, path: str) -> None:  # noqa: ARG001
-    status, _answer = fetch(site.server, path, POSTS[path])
+    status, _answer = fetch(site.server.address, path, POSTS[path])
     assert status in {200, 202}
 
 
 def test_unknown_paths_are_refused_as_json(site: Site, deployed: Answer) -> None:  # noqa: ARG001
-    status, answer = fetch(site.server, "/api/ollama/api/version")
+    status, answer = fetch(site.server.address, "/api/ollama/api/version")
     assert (status, answer["error"]["code"]) == (404, "not_found")
 
 
 def test_the_discovery_lists_exactly_what_is_enabled(site: Site, deployed: Answer) -> None:  # noqa: ARG001
-    _status, answer = fetch(site.server, "/api/services")
+    _status, answer = fetch(site.server.address, "/api/services")
     assert {service["name"] for service in answer["services"]} == SERVICES
     assert len(answer["services"]) == len(SERVICES)
     assert {(route["path"], route["service"]) for route in answer["routes"]} == {

@@ -11,6 +11,8 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +67,11 @@ class Answer:
             if not check["ok"]:
                 found.setdefault(check["service"], []).append(f"{check['name']}: {check['detail']}")
         return found
+
+    @property
+    def run_folder(self) -> Path:
+        """What the runner keeps of this run."""
+        return Path(self.data["run_dir"])
 
     def ended(self, code: int) -> Answer:
         """Check the exit code, and that the JSON says the same; return this answer."""
@@ -136,3 +143,17 @@ def until(what: str, question: Callable[[], Any], seconds: float) -> Any:
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.05)  # a poll: what is asked has no way to call back
     return answer
+
+
+def fetch(address: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    """Ask a server's gateway from outside; return the status and the JSON answer."""
+    request = urllib.request.Request(
+        f"http://{address}:8080{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (http, to a server of the lab)
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)

@@ -33,12 +33,17 @@ VAULT = Path("group_vars") / "all" / "moorage_secrets.yml"
 KEEP = "MOORAGE_TEST_SERVER"
 
 
+# container and start time of each service
+Lives = dict[str, tuple[str, str]]
+
+
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """A server and the door to it."""
+    """A server, the door to it, and the stack that changes start from."""
 
     server: Server
     door: Door
+    quick: Path
 
     def secrets(self) -> dict[str, str]:
         """The values of the stack's secrets, out of the encrypted file."""
@@ -59,7 +64,7 @@ class Rehearsal:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, quick: StackCopy) -> Iterator[Site]:
     """A bare server, an inventory that names it, and the one secret that a user must give."""
     kept = os.environ.get(KEEP, "")
     folder = Path(kept).absolute() if kept else tmp_path_factory.mktemp("site")
@@ -71,7 +76,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if not door.inventory.exists():
         _write_inventory(door, name, host.address, str(login(started)["identity_file"]))
     try:
-        yield Site(Server(name, host.address, host.container), door)
+        yield Site(Server(name, host.address, host.container), door, quick.path)
     finally:
         if not kept:
             lab.down([name])
@@ -116,9 +121,9 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> StackCopy:
 
 
 @pytest.fixture
-def base(site: Site, deployed: Answer, quick: StackCopy) -> dict[str, tuple[str, str]]:  # noqa: ARG001
+def base(site: Site, deployed: Answer) -> Lives:  # noqa: ARG001
     """Have the quick stack run and verified, whatever the test before left; return its containers' lives."""
-    answer = site.door.call("deploy", "-s", quick.path)
+    answer = site.door.call("deploy", "-s", site.quick)
     assert answer.code == 0, answer.text
     return site.server.lives()
 
