@@ -6,23 +6,20 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import json
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils import extension
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
-from . import compose_file
+from . import compose_file, schema
 from .referenced_files import referenced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 BASE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
-SCHEMA = Path(__file__).with_name("x-moorage.schema.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,25 +152,11 @@ def _standalone(document: dict[str, Any]) -> bool:
     return isinstance(block, dict) and block.get("standalone") is True
 
 
-@functools.cache
-def _validator() -> Any:
-    try:
-        import jsonschema  # noqa: PLC0415  so that the rest of the collection works without it
-    except ImportError as error:
-        raise MoorageError(
-            "the Python package jsonschema is missing on the controller",
-            fix="pip install jsonschema",
-        ) from error
-    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
-
-
 def _validate(path: Path, documents: dict[str, dict[str, Any]], merged: dict[str, Any]) -> None:
-    errors = sorted(
-        _validator().iter_errors(merged),
-        key=lambda error: (-len(error.absolute_path), error.message),
-    )
-    if errors:
-        raise _explain(path, documents, errors[0])
+    error = schema.fault(merged)
+    if error:
+        error.file = str(path / _file_of(documents, error.key))
+        raise error
     for key, value in _strings(merged, ""):
         if "${" in value:
             raise MoorageError(
@@ -183,33 +166,6 @@ def _validate(path: Path, documents: dict[str, dict[str, Any]], merged: dict[str
                 found=value,
                 expected="a literal: x-moorage is read before Compose fills in variables",
             )
-
-
-def _explain(path: Path, documents: dict[str, dict[str, Any]], error: Any) -> MoorageError:
-    key = _key_path(error.absolute_path)
-    file = str(path / _file_of(documents, key))
-    if error.validator == "additionalProperties":
-        valid = list(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(valid))[0]
-        close = extension.nearest(unknown, valid)
-        return MoorageError(
-            "unknown key",
-            file=file,
-            key=f"{key}.{unknown}" if key else unknown,
-            found=unknown,
-            expected=f"one of {', '.join(valid)}",
-            fix=f"did you mean {close}?" if close else "",
-        )
-    if error.validator == "oneOf":
-        wanted = " or ".join(option["required"][0] for option in error.schema["oneOf"])
-        found = ", ".join(map(str, error.instance)) or "nothing"
-        return MoorageError("needs exactly one of its forms", file=file, key=key, found=found, expected=wanted)
-    expected = error.schema.get("description") or f"{error.validator}: {json.dumps(error.validator_value)}"
-    return MoorageError(error.message, file=file, key=key, found=json.dumps(error.instance), expected=expected)
-
-
-def _key_path(parts: Sequence[str | int]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
 
 
 def _file_of(documents: dict[str, dict[str, Any]], key: str) -> str:
