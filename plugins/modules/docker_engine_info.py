@@ -90,6 +90,11 @@ reasons:
   returned: always
   type: list
   elements: str
+engine_packages:
+  description: The names of O(packages) for this operating system.
+  returned: always
+  type: list
+  elements: str
 not_held:
   description: Those of O(packages) that are not on hold.
   returned: always
@@ -153,6 +158,7 @@ def look(given: dict[str, Any]) -> dict[str, Any]:
         "packages": installed,
         "install": [f"{name}={versions[name]}" if name in versions else name for name in wanted],
         "reasons": engine_host.missing(wanted, versions, known),
+        "engine_packages": engine,
         "not_held": [name for name in engine if name not in known or not known[name].held],
         "conflicts": [name for name in given["conflicts"] if name in installed],
         "files": {file: engine_host.checksum(file) for file in given["files"]},

@@ -91,11 +91,20 @@ def test_a_start_that_fails_puts_the_former_file_back(host: Any, converge: Conve
 def test_a_refused_reload_leaves_the_engine_alone(host: Any, converge: Converge, kept: str) -> None:
     before = invocation(host)
 
+    done = converge(mirrors=[f"{MIRROR}?a=b"])
+
+    assert done.returncode != 0, done.stdout
+    assert "query or fragment at end of the URI" in done.stdout
+    assert read(host) == kept
+    assert invocation(host) == before
+
+
+def test_what_dockerd_finds_invalid_is_not_written(host: Any, converge: Converge, kept: str) -> None:
     done = converge(settings={"max-concurrent-downloads": -3})
 
     assert done.returncode != 0, done.stdout
+    assert "max concurrent downloads" in done.stdout
     assert read(host) == kept
-    assert invocation(host) == before
 
 
 BROKEN = {
