@@ -57,9 +57,15 @@ def ipam_config(compose: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{names[key]: value for key, value in entry.items() if key in names} for entry in compose]
 
 
+def compose_labels(definition: Mapping[str, Any], project: str, kind: str) -> dict[str, str]:
+    """Return the labels of a network or volume, with those by which Compose knows its own."""
+    own = {"com.docker.compose.project": project, f"com.docker.compose.{kind}": str(definition["key"])}
+    return {**(definition.get("labels") or {}), **own}
+
+
 class FilterModule:
     """What Ansible asks for filters."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"selected_stacks": selected_stacks, "ipam_config": ipam_config}
+        return {"selected_stacks": selected_stacks, "ipam_config": ipam_config, "compose_labels": compose_labels}
