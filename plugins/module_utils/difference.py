@@ -89,9 +89,9 @@ def damaged_files(release: Release) -> list[str]:
     """Return the files of a release that were changed or removed on the host."""
     folder = places.files(release.project)
     missing = [path for path in release.secret_files() if not os.path.exists(path)]  # noqa: PTH110
-    return missing + [
-        str(folder / key) for key in sorted(set(release.contents.values())) if not file_sets.intact(folder / key)
-    ]
+    sets = [folder / key for key in sorted(set(release.contents.values()))]
+    sets += [places.live(release.project, service) / live.hash for service, live in release.live.items()]
+    return missing + [str(place) for place in sets if not file_sets.intact(place)]
 
 
 def reasons(new: Release, old: Release, service: str) -> list[str]:

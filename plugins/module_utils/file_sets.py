@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Files = Mapping[str, tuple[bytes, int]]
+LENGTH = 16
 
 
 def checksum(files: Files) -> str:
@@ -30,18 +31,22 @@ def checksum(files: Files) -> str:
     for name, (content, mode) in sorted(files.items()):
         digest.update(f"{name}\0{mode & 0o111:o}\0{len(content)}\0".encode())
         digest.update(content)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:LENGTH]
 
 
 def store(folder: Path, files: Files) -> str:
     """Write files to ``folder/<checksum>`` unless they are there; return the checksum.
 
+    What was changed by hand there is mended in place: a container that mounts it sees it, too.
+
     Raises:
-        OSError: Nothing stands at the final path.
+        OSError: Nothing stands at the final path, or it could not be mended.
     """
     key = checksum(files)
     final = folder / key
     if final.exists():
+        if not intact(final):
+            _mend(final, files)
         return key
     make_readable(folder)
     temporary = folder / f".{key}"
@@ -58,6 +63,18 @@ def store(folder: Path, files: Files) -> str:
         raise
     sync_folder(folder)
     return key
+
+
+def _mend(place: Path, files: Files) -> None:
+    found = read(place)
+    for name in set(found) - set(files):
+        (place / name).unlink()
+    for name, (content, mode) in files.items():
+        path = place / name
+        make_readable(path.parent)
+        if found.get(name, (b"", 0))[0] != content or name not in found:
+            path.write_bytes(content)
+        path.chmod(0o755 if mode & 0o111 else 0o644)
 
 
 def read(folder: Path) -> Files:

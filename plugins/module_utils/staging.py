@@ -15,7 +15,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import engine, file_sets, places, recovery, secret_store
+from . import engine, file_sets, gateway_host, places, recovery, secret_store
 from .drafting import Draft, draft
 from .errors import PREFLIGHT, MoorageError
 from .release import Image, Release, load, next_number
@@ -126,15 +126,15 @@ def _test_gateways(drafted: Draft) -> None:
     release = drafted.release
     for service, live in release.live.items():
         folder = places.live(release.project, service) / live.hash
-        command = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "nginx", "--pull", "never"]
-        command += ["-v", f"{folder}:{live.mount}/current:ro", release.images[service].id]
-        status, output = engine.run([*command, "-t", "-q", "-c", f"{live.mount}/current/nginx.conf"], wait=60)
-        if status != 0:
-            shutil.rmtree(folder)
+        fault = gateway_host.image_fault(folder, live.mount, release.images[service].id)
+        if fault:
+            in_force = folder.parent / gateway_host.CURRENT
+            if not in_force.is_symlink() or os.readlink(in_force) != live.hash:  # noqa: PTH115
+                shutil.rmtree(folder)
             raise MoorageError(
                 "nginx refuses the generated configuration",
                 key=f"x-moorage.gateways.{live.gateway}",
-                found=output,
+                found=fault,
                 fix="correct the routes of the stack; nothing was changed",
                 exit_code=PREFLIGHT,
             )

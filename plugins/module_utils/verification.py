@@ -10,8 +10,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, gateway, places, probes
-from .network_namespace import inside
+from . import difference, engine, gateway, gateway_host, places, probes
 from .stack import GatewayCheck, HttpCheck, Probe, Service
 
 if TYPE_CHECKING:
@@ -113,14 +112,7 @@ def _configuration(release: Release, service: str, running: probes.Containers) -
 def configuration_fault(release: Release, service: str, running: probes.Containers) -> str:
     """Return why nginx does not run the release's configuration: a reload may fail silently."""
     copies = running.get(service, [])
-    if not copies or not engine.alive(copies[0]):
-        return "has no running container"
-    wanted = identity(release, service)
-    check = HttpCheck("/-/config", gateway.IDENTITY_PORT, json={"config": wanted})
-    try:
-        return inside(copies[0]["State"]["Pid"], lambda: probes.http_fault(check, "127.0.0.1", gateway.IDENTITY_PORT))
-    except OSError as error:
-        return f"its network cannot be entered: {error}"
+    return gateway_host.configuration_fault(copies[0] if copies else None, identity(release, service))
 
 
 def identity(release: Release, service: str) -> str:

@@ -114,6 +114,12 @@ def deployed(site: Site, rehearsal: Rehearsal) -> Answer:  # noqa: ARG001 (comes
     return site.door.call("deploy", seconds=600).ended(0)
 
 
+@pytest.fixture(scope="module")
+def shipped(site: Site, deployed: Answer) -> Answer:  # noqa: ARG001
+    """Have the shipped stack run as it is, whatever another file's tests left."""
+    return site.door.call("deploy", seconds=600).ended(0)
+
+
 @pytest.fixture(scope="session")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> StackCopy:
     """The shipped stack with short stability windows: what every change below starts from."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.moorage.stacks.plugins.module_utils import difference, file_sets, places, secret_store
-from ansible_collections.moorage.stacks.plugins.module_utils.release import Image
+from ansible_collections.moorage.stacks.plugins.module_utils.release import Image, LiveSet
 
 from tests.releases import release
 
@@ -135,16 +135,19 @@ def test_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = file_sets.store(places.files("shop"), {"a": (b"1", 0o644)})
     env_file = tmp_path / "etc/shop/0.env"
     mount = {"source": str(tmp_path / "etc/shop/files/db/aa/P"), "target": "/run/secrets/p"}
-    wanted = release(contents={"conf": key}, env_file=str(env_file), bodies={"db": {"volumes": [mount]}})
+    live = file_sets.store(places.live("shop", "web"), {"nginx.conf": (b"1", 0o644)})
+    config = {"web": LiveSet("main", live, "/etc/gateway", "HUP")}
+    wanted = release(contents={"conf": key}, live=config, env_file=str(env_file), bodies={"db": {"volumes": [mount]}})
     for path in (env_file, Path(mount["source"])):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     assert difference.damaged_files(wanted) == []
 
     (places.files("shop") / key / "a").write_bytes(b"2")
+    (places.live("shop", "web") / live / "nginx.conf").write_bytes(b"2")
     env_file.unlink()
     Path(mount["source"]).unlink()
 
     assert sorted(difference.damaged_files(wanted)) == sorted(
-        [str(env_file), mount["source"], str(places.files("shop") / key)]
+        [str(env_file), mount["source"], str(places.files("shop") / key), str(places.live("shop", "web") / live)]
     )

@@ -61,7 +61,7 @@ def test_a_set_that_is_there_is_not_written_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["content", "mode", "gone", "extra", "all"])
-def test_damage_is_seen(tmp_path: Path, damage: str) -> None:
+def test_damage_is_seen_and_mended(tmp_path: Path, damage: str) -> None:
     place = tmp_path / file_sets.store(tmp_path, FILES)
     if damage == "content":
         (place / "run.sh").write_bytes(b"other")
@@ -75,6 +75,17 @@ def test_damage_is_seen(tmp_path: Path, damage: str) -> None:
         place.rename(tmp_path / "elsewhere")
 
     assert not file_sets.intact(place)
+    file_sets.store(tmp_path, FILES)
+    assert file_sets.read(place) == FILES
+
+
+def test_a_container_that_mounts_a_file_sees_it_mended(tmp_path: Path) -> None:
+    place = tmp_path / file_sets.store(tmp_path, FILES)
+    with (place / "run.sh").open("rb") as mounted:
+        (place / "run.sh").write_bytes(b"by hand, and longer than before")
+        file_sets.store(tmp_path, FILES)
+
+        assert mounted.read() == FILES["run.sh"][0]
 
 
 def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:

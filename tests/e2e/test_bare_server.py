@@ -1,7 +1,7 @@
 # Copyright (c) Moorage contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main path: a bare server, one command, a running and verified stack; then the same again, and small changes."""
+"""The main path: a bare server, one command, a running and verified stack; then the same again."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_the_first_contact_shows_the_host_key(site: Site, rehearsal: Rehearsal) 
     assert any(keys in notice for notice in rehearsal.provision.data["notices"]), rehearsal.provision.data["notices"]
 
 
-def test_every_url_that_is_printed_answers(deployed: Answer) -> None:
-    urls = [entry["url"] for entry in deployed.host["urls"]]
+def test_every_url_that_is_printed_answers(shipped: Answer) -> None:
+    urls = [entry["url"] for entry in shipped.host["urls"]]
     assert len(urls) >= len(ROUTES) + 2
     for url in urls:
         with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 (http, to a server of the lab)
@@ -73,12 +73,12 @@ def test_every_url_that_is_printed_answers(deployed: Answer) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path, (service, _seconds) in ROUTES.items() if service != "qdrant"])
-def test_a_route_reaches_its_application(site: Site, deployed: Answer, path: str) -> None:  # noqa: ARG001
+def test_a_route_reaches_its_application(site: Site, shipped: Answer, path: str) -> None:  # noqa: ARG001
     status, answer = fetch(site.server.address, f"{path}health")
     assert (status, answer["service"]) == (200, ROUTES[path][0])
 
 
-def test_the_route_to_qdrant_reaches_it_with_its_key_only(site: Site, deployed: Answer) -> None:  # noqa: ARG001
+def test_the_route_to_qdrant_reaches_it_with_its_key_only(site: Site, shipped: Answer) -> None:  # noqa: ARG001
     assert fetch(site.server.address, "/api/qdrant/collections")[0] == 401
     headers = {"api-key": site.secrets()["QDRANT_API_KEY"]}
     status, answer = fetch(site.server.address, "/api/qdrant/collections", headers=headers)
@@ -86,17 +86,17 @@ def test_the_route_to_qdrant_reaches_it_with_its_key_only(site: Site, deployed: 
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_a_documented_request_is_answered_through_the_gateway(site: Site, deployed: Answer, path: str) -> None:  # noqa: ARG001
+def test_a_documented_request_is_answered_through_the_gateway(site: Site, shipped: Answer, path: str) -> None:  # noqa: ARG001
     status, _answer = fetch(site.server.address, path, POSTS[path])
     assert status in {200, 202}
 
 
-def test_unknown_paths_are_refused_as_json(site: Site, deployed: Answer) -> None:  # noqa: ARG001
+def test_unknown_paths_are_refused_as_json(site: Site, shipped: Answer) -> None:  # noqa: ARG001
     status, answer = fetch(site.server.address, "/api/ollama/api/version")
     assert (status, answer["error"]["code"]) == (404, "not_found")
 
 
-def test_the_discovery_lists_exactly_what_is_enabled(site: Site, deployed: Answer) -> None:  # noqa: ARG001
+def test_the_discovery_lists_exactly_what_is_enabled(site: Site, shipped: Answer) -> None:  # noqa: ARG001
     _status, answer = fetch(site.server.address, "/api/services")
     assert {service["name"] for service in answer["services"]} == SERVICES
     assert len(answer["services"]) == len(SERVICES)
@@ -105,7 +105,7 @@ def test_the_discovery_lists_exactly_what_is_enabled(site: Site, deployed: Answe
     }
 
 
-def test_nginx_runs_with_every_route_s_timeout(site: Site, deployed: Answer) -> None:  # noqa: ARG001
+def test_nginx_runs_with_every_route_s_timeout(site: Site, shipped: Answer) -> None:  # noqa: ARG001
     gateway = site.server.container_of("gateway")
     text = site.server.shell(f"docker exec {gateway} nginx -T -c /etc/gateway/current/nginx.conf 2>/dev/null")
     blocks = dict(re.findall(r"(?ms)^ {4}location (/api/\w+/) \{\n(.*?)^ {4}\}", text))
@@ -116,7 +116,7 @@ def test_nginx_runs_with_every_route_s_timeout(site: Site, deployed: Answer) -> 
         assert (found.group(1) if found else None) == (f"{seconds}s" if seconds else None), blocks[path]
 
 
-def test_a_second_deploy_changes_nothing_at_all(site: Site, deployed: Answer) -> None:  # noqa: ARG001
+def test_a_second_deploy_changes_nothing_at_all(site: Site, shipped: Answer) -> None:  # noqa: ARG001
     before = site.server.state()
     answer = site.door.call("deploy").ended(0)
     assert site.server.state() == before
