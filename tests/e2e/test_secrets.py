@@ -30,7 +30,7 @@ pytestmark = pytest.mark.docker
 
 # What each service takes by environment: `docker inspect` shows it to whoever may use Docker on the server.
 BY_ENVIRONMENT = {
-    **dict.fromkeys(APPLICATIONS, ["ANTHROPIC_API_KEY", "POSTGRES_PASSWORD", "QDRANT_API_KEY"]),
+    **{name: ["ANTHROPIC_API_KEY", "POSTGRES_PASSWORD", "QDRANT_API_KEY"] for name in APPLICATIONS},
     "gateway": [],
     "n8n": ["N8N_BASIC_AUTH_PASSWORD"],
     "postgres": [],
