@@ -74,7 +74,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, quick: StackCopy) -> Iterator
     runtime = tmp_path_factory.mktemp("run", numbered=True)
     door = Door(folder, folder / "inventory", folder / "vault-password", runtime)
     if not door.inventory.exists():
-        _write_inventory(door, name, host.address, str(login(started)["identity_file"]))
+        write_inventory(door, name, host.address, str(login(started)["identity_file"]))
     try:
         yield Site(Server(name, host.address, host.container), door, quick.path)
     finally:
@@ -82,7 +82,8 @@ def site(tmp_path_factory: pytest.TempPathFactory, quick: StackCopy) -> Iterator
             lab.down([name])
 
 
-def _write_inventory(door: Door, name: str, address: str, key: str) -> None:
+def write_inventory(door: Door, name: str, address: str, key: str) -> None:
+    """Write an inventory of one server that runs the stack, with the one secret that a user must give."""
     variables = {
         "ansible_user": "deploy",
         "ansible_ssh_private_key_file": key,
