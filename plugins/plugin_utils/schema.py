@@ -63,8 +63,14 @@ def _explain(error: Any) -> MoorageError:
         wanted = " or ".join(option["required"][0] for option in error.schema["oneOf"])
         found = ", ".join(map(str, error.instance)) or "nothing"
         return MoorageError("needs exactly one of its forms", key=key, found=found, expected=wanted)
-    expected = error.schema.get("description") or f"{error.validator}: {json.dumps(error.validator_value)}"
-    return MoorageError(error.message, key=key, found=json.dumps(error.instance), expected=expected)
+    return MoorageError(error.message, key=key, found=json.dumps(error.instance), expected=_expected(error))
+
+
+def _expected(error: Any) -> str:
+    examples = error.schema.get("examples")
+    limit = f"like {' or '.join(examples)}" if examples else f"{error.validator} {json.dumps(error.validator_value)}"
+    description = error.schema.get("description", "").rstrip(".")
+    return f"{description}: {limit}" if description else limit
 
 
 def _key_path(parts: Sequence[str | int]) -> str:
