@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
         request: dict[str, Any] = {
             "project": arguments["project"], "deploy": deploy, "wait_seconds": arguments["wait_seconds"],
             "accept_volumes": arguments["accept_volumes"], "number": arguments["number"],
-            "operator": arguments["operator"], "with_data": arguments["with_data"],
+            "images": arguments["images"], "operator": arguments["operator"], "with_data": arguments["with_data"],
         }  # fmt: skip
         name = arguments["project"]
         if verb in _WITH_STACK:
@@ -109,7 +109,11 @@ def _url(entrance: dict[str, Any], address: str) -> dict[str, str]:
 
 
 _ARGUMENTS: dict[str, dict[str, Any]] = {
-    "verb": {"type": "str", "required": True, "choices": ["plan", "stage", "apply", "verify", "status", "destroy"]},
+    "verb": {
+        "type": "str",
+        "required": True,
+        "choices": ["plan", "pull", "stage", "apply", "verify", "status", "destroy"],
+    },
     "name": {"type": "str", "default": ""},
     "path": {"type": "str", "default": ""},
     "project": {"type": "str", "default": ""},
@@ -117,6 +121,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "profiles": {"type": "list", "elements": "str", "default": []},
     "environment": {"type": "dict", "default": {}},
     "secrets_variable": {"type": "str", "default": "compose_stack_secrets"},
+    "images": {"type": "list", "elements": "str", "default": []},
     "accept_volumes": {"type": "list", "elements": "str", "default": []},
     "wait_seconds": {"type": "int", "default": 300},
     "number": {"type": "str", "default": ""},

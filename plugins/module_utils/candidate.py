@@ -9,6 +9,7 @@ import base64
 import contextlib
 import dataclasses
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -115,9 +116,11 @@ class Candidate:
         fix = "correct the file and run again; nothing was changed"
         if "required variable" in text:
             fix = "set it under environment: of this stack in the inventory (or in the stack's .env)"
+        place = re.search(r"interpolating ([\w.-]+):|: (services\.[\w.-]+)", text)
         return MoorageError(
             "Compose refuses the stack",
             file=", ".join(self.compose_files),
+            key=next(filter(None, place.groups())).rstrip(".") if place else "",
             found=text,
             expected="files that docker compose config accepts",
             fix=fix,

@@ -16,7 +16,7 @@ from .inspecting import describe_services, entrances
 from .journal import unfinished
 from .release import Release, current_number, load
 from .transaction import COMMITTED, EXIT_CODES
-from .verification import fault_summary, verify
+from .verification import Check, fault_summary, verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,13 +90,19 @@ def _planned(new: Release, base: Release | None, request: Mapping[str, Any], dra
     if plan.checks:
         details = "; ".join(check.detail for check in plan.checks)
         answer.update(outcome="rejected", exit_code=PREFLIGHT, summary=f"{details}; nothing was changed")
-        answer["error"] = {"message": details, "fix": plan.checks[0].fix}
+        first = plan.checks[0]
+        answer["error"] = {"message": details, "key": _key(first), "fix": first.fix}
     elif plan.empty:
         answer.update(_verified(base or new, "unchanged"))
     else:
         answer.update(outcome="planned", exit_code=0, summary=_summary(plan))
         answer["diff"] = _diff(new, base, drafted)
     return answer
+
+
+def _key(check: Check) -> str:
+    """Return the place in the Compose file that a check is about."""
+    return f"services.{check.service}.ports" if check.service else check.name
 
 
 def _summary(plan: planning.Plan) -> str:
@@ -154,8 +160,14 @@ def _verified(release: Release, outcome: str) -> Answer:
     return answer
 
 
+def answer_pull(request: Mapping[str, Any]) -> Answer:
+    """Pull images: before networks and volumes are made, so that a wrong tag leaves nothing behind."""
+    staging.pull(request["images"])
+    return {"outcome": "pulled", "exit_code": 0, "changed": True, "summary": ", ".join(request["images"])}
+
+
 def answer_stage(request: Mapping[str, Any]) -> Answer:
-    """Pull what is missing and write the release; nothing that runs is touched."""
+    """Write the release, and pull what is still missing; nothing that runs is touched."""
     release = staging.stage(Candidate.from_request(request))
     return {"outcome": "staged", "exit_code": 0, "changed": True, "number": release.number, "summary": release.number}
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import places, unit
-from .deploying import answer_apply, answer_plan, answer_stage
+from .deploying import answer_apply, answer_plan, answer_pull, answer_stage
 from .errors import MoorageError
 from .inspecting import answer_destroy, answer_status, answer_verify
 from .journal import Journal, unfinished
@@ -32,6 +32,7 @@ ANSWER = "MOORAGE-ANSWER "
 
 _VERBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "plan": answer_plan,
+    "pull": answer_pull,
     "stage": answer_stage,
     "apply": answer_apply,
     "verify": answer_verify,

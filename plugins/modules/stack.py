@@ -17,10 +17,10 @@ options:
   verb:
     type: str
     required: true
-    choices: [plan, stage, apply, verify, status, destroy]
+    choices: [plan, pull, stage, apply, verify, status, destroy]
     description:
       - C(plan) says what a deploy would change, and verifies when that is nothing.
-      - C(stage) pulls images and writes a release; nothing that runs is touched.
+      - C(pull) pulls images, C(stage) writes a release; nothing that runs is touched.
       - C(apply) runs the transaction that brings a release in force, or brings the old one back.
       - C(verify) makes every check, C(status) tells what runs, C(destroy) removes the stack.
   name:
@@ -55,6 +55,11 @@ options:
     description:
       - The name of the variable that holds the secrets.
       - Its name and not its value, so that no value stands in the task's arguments.
+  images:
+    type: list
+    elements: str
+    default: []
+    description: The images that C(pull) pulls.
   accept_volumes:
     type: list
     elements: str

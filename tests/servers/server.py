@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROJECT = "oberaconnect"
 HERE = Path(__file__).parent
@@ -55,6 +59,18 @@ class Server:
         """Everything that a deploy could change: files with their times, containers, images, networks, volumes."""
         found: dict[str, Any] = self.python("state_program.py")
         return found
+
+    @contextlib.contextmanager
+    def left_alone(self) -> Iterator[None]:
+        """What is done in this block must leave the server as it was; name what differs."""
+        before = self.state()
+        yield
+        after = self.state()
+        differing = {
+            kind: [name for name in {**before[kind], **after[kind]} if before[kind].get(name) != after[kind].get(name)]
+            for kind in before
+        }
+        assert after == before, {kind: names for kind, names in differing.items() if names}
 
     def inspect(self, project: str = PROJECT) -> dict[str, dict[str, Any]]:
         """The stack's containers as Docker describes them, by service; two of one service are a failure."""
