@@ -18,15 +18,15 @@ Converge = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def converge() -> Converge:
-    """Run the scenario's converge.yml once more; keyword arguments are extra variables."""
+    """Run the scenario's converge.yml once more with options; keyword arguments are extra variables."""
     program = shutil.which("ansible-playbook")
     assert program is not None
     scenario = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
     inventory = os.environ["MOLECULE_INVENTORY_FILE"]
 
-    def run(**variables: Any) -> subprocess.CompletedProcess[str]:
+    def run(*options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program, "-i", inventory, "-e", json.dumps(variables), str(scenario / "converge.yml")],
+            [program, "-i", inventory, "-e", json.dumps(variables), str(scenario / "converge.yml"), *options],
             cwd=PROJECT,
             env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
             capture_output=True,

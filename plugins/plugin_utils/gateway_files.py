@@ -1,0 +1,104 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A gateway by itself, without a stack: from settings and services as ``x-moorage`` has them to its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.moorage.stacks.plugins.module_utils import extension, gateway
+from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
+from ansible_collections.moorage.stacks.plugins.module_utils.parsing import GENERATED, parse
+
+from . import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ansible_collections.moorage.stacks.plugins.module_utils.stack import Stack
+
+_USED = ("layer", "routes")
+# What stands in nginx's words without quotes.
+_WORDS = {
+    "name": (r"[a-z0-9][a-z0-9_-]*", "lower-case letters, digits, - and _"),
+    "mount": (r"(/[A-Za-z0-9._-]+)+", "an absolute path without spaces, such as /etc/gateway"),
+    "resolver": (r"[A-Za-z0-9.:\[\]-]+", "the address of a name server, such as 127.0.0.11"),
+}
+_SERVICE = (r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?", "a name that the gateway's container can resolve")
+
+
+def gateway_files(
+    services: Mapping[str, Any], settings: Mapping[str, Any], *, name: str, mount: str, resolver: str, prefix: str = ""
+) -> dict[str, str]:
+    """Return the files of a gateway's configuration folder, by name.
+
+    Args:
+        services: The backends: ``layer`` and ``routes`` of each, by the name under which it is reached.
+        settings: What ``x-moorage.gateways`` says of one gateway; ``service`` may be left out.
+        name: What the gateway is called where it tells of itself.
+        mount: Where its container sees the folder.
+        resolver: The name server that it asks for the backends.
+        prefix: What stands before ``services``, ``settings`` and the other names in an error's key.
+
+    Raises:
+        MoorageError: The first fault, with the key.
+    """
+    for key, value in (("name", name), ("mount", mount), ("resolver", resolver)):
+        _check_word(prefix + key, value, *_WORDS[key])
+    block = {"service": name, **settings}
+    _check_schema(block, "gateway", f"{prefix}settings")
+    for service, entry in services.items():
+        _check_service(service, entry, f"{prefix}services.{service}")
+    try:
+        stack = _stack(services, block, name, mount)
+    except MoorageError as error:
+        error.key = _own_key(error.key, name, prefix)
+        raise
+    described = dataclasses.replace(stack.gateways[name], resolver=resolver)
+    listed = {key: service for key, service in stack.services.items() if key in services}
+    return gateway.render(described, dataclasses.replace(stack, services=listed))
+
+
+def _check_word(key: str, value: object, pattern: str, expected: str) -> None:
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise MoorageError("not a valid value", key=key, found=repr(value), expected=expected)
+
+
+def _check_schema(instance: Any, definition: str, place: str) -> None:
+    fault = schema.fault(instance, definition)
+    if fault:
+        fault.key = ".".join(part for part in (place, fault.key) if part)
+        raise fault
+
+
+def _check_service(name: str, entry: Any, place: str) -> None:
+    _check_word(place, name, *_SERVICE)
+    if unused := sorted(set(entry) - set(_USED)) if isinstance(entry, dict) else []:
+        close = extension.nearest(unused[0], _USED)
+        raise MoorageError(
+            "unknown key", key=f"{place}.{unused[0]}", found=unused[0], expected=f"one of {', '.join(_USED)}",
+            fix=f"did you mean {close}?" if close else "leave it out: only a whole stack has it",
+        )  # fmt: skip
+    _check_schema(entry, "service", place)
+
+
+def _stack(services: Mapping[str, Any], block: Mapping[str, Any], name: str, mount: str) -> Stack:
+    """Return a stack that is nothing but these services and the gateway before them."""
+    owner = block["service"]
+    blocks = {
+        extension.KEY: {"gateways": {name: block}},
+        "services": {service: {extension.KEY: entry} for service, entry in services.items()},
+    }
+    extension.check_references(blocks, {owner, *services})
+    volumes = [{"type": "bind", "source": f"/{GENERATED}/{name}", "target": mount}]
+    bodies = {**{service: {"image": "any"} for service in services}, owner: {"image": "any", "volumes": volumes}}
+    return parse({"name": name, "services": bodies}, blocks, "")
+
+
+def _own_key(key: str, name: str, prefix: str) -> str:
+    """Return an error's key in the words of the caller, who has no ``x-moorage``."""
+    own = key.replace(f"{extension.KEY}.gateways.{name}", "settings").replace(f".{extension.KEY}", "")
+    return prefix + own
