@@ -46,6 +46,9 @@ def gateway_files(
     Raises:
         MoorageError: The first fault, with the key.
     """
+    for key, given in (("services", services), ("settings", settings)):
+        if not isinstance(given, dict):
+            raise MoorageError("not a map", key=prefix + key, found=type(given).__name__)
     for key, value in (("name", name), ("mount", mount), ("resolver", resolver)):
         _check_word(prefix + key, value, *_WORDS[key])
     block = {"service": name, **settings}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
+from ansible_collections.moorage.stacks.plugins.filter import gateway_files
 from ansible_collections.moorage.stacks.plugins.filter.stacks import FilterModule
 
 FILTERS = FilterModule().filters()
@@ -60,3 +64,26 @@ def test_ipam_config() -> None:
         {"subnet": "10.0.0.0/24", "iprange": "10.0.0.128/25", "gateway": "10.0.0.1"},
         {"subnet": "fd00::/64"},
     ]
+
+
+def test_compose_labels_keep_what_was_given_and_cannot_be_overruled() -> None:
+    definition = {"key": "front", "labels": {"team": "a", "com.docker.compose.project": "other"}}
+
+    assert FILTERS["compose_labels"](definition, "shop", "network") == {
+        "team": "a",
+        "com.docker.compose.project": "shop",
+        "com.docker.compose.network": "front",
+    }
+    assert FILTERS["compose_labels"]({"key": "data", "labels": None}, "shop", "volume") == {
+        "com.docker.compose.project": "shop",
+        "com.docker.compose.volume": "data",
+    }
+
+
+def test_each_filter_is_documented_with_its_parameters() -> None:
+    for name, function in {**FILTERS, **gateway_files.FilterModule().filters()}.items():
+        file = Path(gateway_files.__file__).with_name(f"{name}.yml")
+        documented = yaml.safe_load(file.read_text(encoding="utf-8"))["DOCUMENTATION"]
+        _first, *others = inspect.signature(function).parameters
+        assert documented["name"] == name
+        assert list(documented["options"]) == ["_input", *others]
