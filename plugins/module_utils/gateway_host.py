@@ -34,6 +34,17 @@ def configuration_fault(container: dict[str, Any] | None, wanted: str) -> str:
         return f"its network cannot be entered: {error}"
 
 
+def workers(container: dict[str, Any]) -> set[str]:
+    """Return the process ids of nginx's workers that accept connections.
+
+    After a reload the former ones still do, for at least 100 ms: nginx lets the new ones start first
+    (ngx_process_cycle.c). Until they are gone, either configuration may answer.
+    """
+    found = engine.call("GET", f"/containers/{container['Id']}/top", absent=(304, 404, 409), ps_args="-eo pid,args")
+    rows = (found or {}).get("Processes") or []
+    return {pid for pid, title in rows if "worker process" in title and "shutting down" not in title}
+
+
 def image_fault(folder: Path, mount: str, image: str, *, pull: str = "never") -> str:
     """Let an image test a configuration as it would run it; return what nginx says against it."""
     command = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "nginx", "--pull", pull]

@@ -9,7 +9,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, places, verification
+from . import difference, engine, gateway_host, places, verification
 from .atomic_write import link
 from .errors import MoorageError
 from .healing import heal
@@ -22,6 +22,8 @@ _TRIES = 5
 _UP_SECONDS = 300.0
 _RELOAD_SECONDS = 5.0
 _RESTARTS = 3
+# Too late, or ended by a signal; 255 is what docker says when its Compose plugin was killed.
+_CUT_OFF = (124, 130, 137, 143, 255)
 
 
 class Placing:
@@ -88,7 +90,7 @@ class Placing:
         if endpoint:
             network = endpoint.group(2).rstrip(".")
             engine.run(["docker", "network", "disconnect", "-f", network, endpoint.group(1)])
-        elif not (interrupted or status in (124, 130, 137, 143) or status < 0 or "conflict" in output.lower()):
+        elif not (interrupted or status in _CUT_OFF or status < 0 or "conflict" in output.lower()):
             raise MoorageError(f"{service}: {_last(output)}", key=service)
         self.note(f"{service}: once more after exit code {status}: {output[-160:]}")
 
@@ -147,11 +149,16 @@ class Placing:
         copies = engine.by_service(self.project).get(service, [])
         if not copies or not copies[0]["State"]["Running"]:
             return
+        former = gateway_host.workers(copies[0])
         engine.call("POST", f"/containers/{copies[0]['Id']}/kill", signal=release.live[service].signal)
         end = time.monotonic() + _RELOAD_SECONDS
-        while reason := verification.configuration_fault(release, service, engine.by_service(self.project)):
+        while True:
+            reason = verification.configuration_fault(release, service, engine.by_service(self.project))
+            if not reason and not former & gateway_host.workers(copies[0]):
+                break
             if time.monotonic() > end:
                 log = engine.run(["docker", "logs", "--tail", "5", copies[0]["Id"]])[1]
+                reason = reason or "its former workers still take requests"
                 raise MoorageError(f"{service}: the reload did not take: {reason}; {log}", key=service)
             time.sleep(0.1)  # a poll: the new workers start within milliseconds
         self.journal.add("reloaded", what=service)
