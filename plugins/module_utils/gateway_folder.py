@@ -17,7 +17,7 @@ from . import engine, file_sets
 from .atomic_write import link
 from .errors import MoorageError
 from .gateway import identity
-from .gateway_host import CURRENT, configuration_fault, image_fault
+from .gateway_host import CURRENT, configuration_fault, image_fault, workers
 from .places import make_readable
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class GatewayFolder:
         if not file_sets.intact(self.folder / checksum):
             return f"the files in {self.folder / checksum} were changed by hand"
         container = self._inspected()
-        fault = configuration_fault(container, identity(files["nginx.conf"])) if _runs(container) else ""
+        fault = configuration_fault(container, identity(files.get("nginx.conf", ""))) if _runs(container) else ""
         return f"container {self.container}: {fault}" if fault else ""
 
     def bring(self, files: Mapping[str, str]) -> Outcome:
@@ -131,17 +131,6 @@ class GatewayFolder:
             loaded = self._load(files, before)
             self._sweep({before, checksum})
         return Outcome(changed=True, checksum=checksum, tested=tested, loaded=loaded)
-
-    def fault(self, files: Mapping[str, str]) -> str:
-        """Return why these files are not in force, or an empty string; waits for a container that is starting."""
-        end = time.monotonic() + self.wait_seconds
-        while True:
-            reason = self.reason(files)
-            if not reason and self.container and not self.runs():
-                reason = f"container {self.container} does not run"
-            if not reason or not self.container or time.monotonic() > end:
-                return reason
-            time.sleep(_POLL_SECONDS)  # a poll: nginx starts and reloads within milliseconds
 
     def _inspected(self) -> dict[str, Any] | None:
         if not self.container:
@@ -197,9 +186,11 @@ class GatewayFolder:
     def _load(self, files: Mapping[str, str], before: str) -> bool:
         """Let the container load what is linked, and prove it; a stopped one will read it when it starts."""
         began = time.monotonic()
+        running = self._inspected()
+        former = workers(running) if running and _runs(running) else set()
         if not self._signal():
             return False
-        reason = self.fault(files)
+        reason = self._wait(files, former)
         if not reason:
             return True
         since = f"{time.monotonic() - began + 1:.0f}s"
@@ -212,21 +203,28 @@ class GatewayFolder:
             fix=self._undo(self.checksum(files), before),
         )  # fmt: skip
 
+    def _wait(self, files: Mapping[str, str], former: set[str]) -> str:
+        """Wait until nginx runs these files and its former workers are gone; return why not, or an empty string."""
+        end = time.monotonic() + self.wait_seconds
+        while True:
+            container = self._inspected()
+            reason = configuration_fault(container, identity(files.get("nginx.conf", "")))
+            if not reason and container and former & workers(container):
+                reason = "its former workers still take requests"
+            if not reason or time.monotonic() > end:
+                return reason
+            time.sleep(_POLL_SECONDS)  # a poll: nginx starts and reloads within milliseconds
+
     def _undo(self, checksum: str, before: str) -> str:
         """Put the former configuration back in force; return what is in force then."""
         if before in ("", checksum):
             return "correct what its log says and run again; there is no former configuration to go back to"
         link(before, self.folder / CURRENT)
         shutil.rmtree(self.folder / checksum)
+        former = self.texts()
         self._signal()
-        reason = self._identity_fault(identity(self.texts().get("nginx.conf", "")))
+        reason = self._wait(former, set())
         return f"the former configuration was put back, but {reason}" if reason else "the former one is in force again"
-
-    def _identity_fault(self, wanted: str) -> str:
-        end = time.monotonic() + self.wait_seconds
-        while (reason := configuration_fault(self._inspected(), wanted)) and time.monotonic() < end:
-            time.sleep(_POLL_SECONDS)  # a poll, as in fault
-        return reason
 
     def _signal(self) -> bool:
         """Send the signal; a container that is between two starts is started now. Return whether one listens."""

@@ -46,7 +46,7 @@ def test_files_are_in_force_behind_the_link(folder: GatewayFolder) -> None:
     assert folder.in_force() == done.checksum == folder.checksum(ONE)
     assert (folder.folder / "current" / "nginx.conf").read_text() == "# one\n"
     assert folder.texts() == ONE
-    assert folder.reason(ONE) == folder.fault(ONE) == ""
+    assert folder.reason(ONE) == ""
 
 
 def test_the_link_holds_wherever_a_container_sees_the_folder(folder: GatewayFolder) -> None:
