@@ -91,10 +91,29 @@ class Provisioner:
         """Bring the stacks to what their files say, verify them, commit a release."""
         return self._run("deploy", "deploy", on_event, stacks_needed=True)
 
-    def plan(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
-        """Say what ``deploy`` would change, and change nothing."""
+    def plan(self, *, release: str = "", on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """Say what ``deploy`` would change, and change nothing.
+
+        Args:
+            release: What ``rollback`` to this release would change instead.
+            on_event: Is told what happens.
+        """
         check = replace(self._settings, check=True, diff=True)
-        return self._run("plan", "deploy", on_event, stacks_needed=True, used=check)
+        more = {"moorage_release": release} if release else {}
+        return self._run("plan", "deploy", on_event, stacks_needed=not release, used=check, more=more)
+
+    def rollback(self, release: str = "previous", *, on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """Return to a release that the hosts keep, and verify it.
+
+        Args:
+            release: Its number, or ``previous``.
+            on_event: Is told what happens.
+        """
+        return self._run("rollback", "deploy", on_event, more={"moorage_release": release})
+
+    def releases(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """List the releases that the hosts keep."""
+        return self._run("releases", "releases", on_event)
 
     def verify(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
         """Ask every probe of the stacks."""

@@ -101,6 +101,11 @@ class HostResult:
         """The last outcome: ``unchanged``, ``committed``, ``failed``, ``verified``, ..."""
         return str(self.outcomes[-1].get("outcome", "")) if self.outcomes else ""
 
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The releases that the host keeps, of every stack, the latest first."""
+        return [{"stack": item["stack"], **row} for item in self.outcomes for row in item.get("history", ())]
+
     def _last(self, key: str) -> list[dict[str, Any]]:
         latest = {str(item.get("stack", "")): item[key] for item in self.outcomes if item.get(key)}
         return [entry for entries in latest.values() for entry in entries]
@@ -119,6 +124,7 @@ class HostResult:
             "urls": self.urls,
             "plan": self.plan,
             "releases": {item["stack"]: item["release"] for item in self.outcomes if item.get("release")},
+            **({"history": self.history} if self.history else {}),
             **({"error": self.error} if self.error else {}),
         }
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,11 +53,15 @@ def _row(host: HostResult) -> tuple[str, str, str, str]:
 
 def _show_host(terminal: Terminal, verb: str, host: HostResult) -> None:
     for stack, plan in host.plan.items():
-        if verb == "plan" or (host.changed and verb == "deploy"):
+        if verb == "plan" or (host.changed and verb in ("deploy", "rollback")):
             _show_plan(terminal, host.name, stack, plan)
     if verb == "status" and host.services:
         titles = ("SERVICE", "LAYER", "STATE", "HEALTH", "PORTS", "IMAGE")
         terminal.table(titles, [_service_row(service) for service in host.services])
+    if host.history:
+        terminal.table(
+            ("RELEASE", "IN FORCE SINCE", "BY", "STACK", "IMAGES"), [_release_row(row) for row in host.history]
+        )
     _show_failed_checks(terminal, host)
     if host.error:
         _show_error(terminal, host.name, host.error)
@@ -88,6 +93,13 @@ def _service_row(service: dict[str, Any]) -> tuple[str, ...]:
     ports = ", ".join(map(str, service.get("ports") or ()))
     names = ("service", "layer", "state", "health")
     return (*[str(service.get(name) or "-") for name in names], ports or "-", str(service.get("image") or "-"))
+
+
+def _release_row(row: dict[str, Any]) -> tuple[str, ...]:
+    when = datetime.datetime.fromtimestamp(row["time"], tz=datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    images = " ".join(sorted({str(image).rpartition("/")[2] for image in row["images"].values()}))
+    mark = "*" if row["in_force"] else ""
+    return f"{row['release']}{mark}", when, str(row["operator"]), str(row["stack"]), images
 
 
 def _show_error(terminal: Terminal, host: str, error: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) Moorage contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Verbs that talk to the inventory's hosts: provision, deploy, verify, status, destroy."""
+"""Verbs that talk to the inventory's hosts."""
 
 from __future__ import annotations
 
@@ -31,22 +31,28 @@ _NEXT = {
     "status": "",
     "destroy": "",
     "plan": "./runner.py deploy",
+    "releases": "./runner.py rollback",
+    "rollback": "./runner.py status",
 }
+DIFFERENCES = 10
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Do one of the verbs."""
     provisioner = make(arguments)
     verb: str = arguments.verb
-    if verb == "deploy" and not arguments.yes and not arguments.check and terminal.can_ask:
-        planned = follow(terminal, provisioner, provisioner.plan)
+    if verb in ("deploy", "rollback") and not arguments.yes and not arguments.check and terminal.can_ask:
+        release = getattr(arguments, "release", "")
+        planned = follow(terminal, provisioner, lambda on_event: provisioner.plan(release=release, on_event=on_event))
         if not planned.ok:
             summary.show(terminal, planned)
             return planned.exit_code
         summary.show(terminal, planned)
-        if planned.changed and terminal.ask("Deploy this? [y/N]").lower() not in ("y", "yes"):
-            raise MoorageError("not deployed", found="the answer was no", fix="nothing was changed")
+        if planned.changed and terminal.ask("Go on? [y/N]").lower() not in ("y", "yes"):
+            raise MoorageError(f"no {verb}", found="the answer was no", fix="nothing was changed")
     result = follow(terminal, provisioner, action(arguments, terminal, provisioner))
+    if verb == "plan" and result.ok and result.changed:
+        result.exit_code = DIFFERENCES
     summary.show(terminal, result, _next_step(verb, result, arguments))
     return result.exit_code
 
@@ -75,7 +81,15 @@ def action(arguments: argparse.Namespace, terminal: Terminal, provisioner: Provi
     if arguments.verb == "destroy":
         name = _confirmed(arguments, terminal)
         return lambda on_event: provisioner.destroy(name, with_data=arguments.with_data, on_event=on_event)
-    methods = {"deploy": provisioner.deploy, "verify": provisioner.verify, "status": provisioner.status}
+    if arguments.verb == "rollback":
+        return lambda on_event: provisioner.rollback(arguments.release, on_event=on_event)
+    methods = {
+        "deploy": provisioner.deploy,
+        "plan": provisioner.plan,
+        "verify": provisioner.verify,
+        "status": provisioner.status,
+        "releases": provisioner.releases,
+    }
     return methods[arguments.verb]
 
 

@@ -16,7 +16,7 @@ from ansible_collections.moorage.stacks.plugins.plugin_utils import host_program
 from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import load_stack
 
 _WITH_STACK = ("plan", "stage")
-_READ_ONLY = ("verify", "status")
+_READ_ONLY = ("verify", "status", "releases")
 
 
 class ActionModule(ActionBase):
@@ -52,11 +52,12 @@ class ActionModule(ActionBase):
         deploy = verb == "plan" and not self._task.check_mode
         request: dict[str, Any] = {
             "project": arguments["project"], "deploy": deploy, "wait_seconds": arguments["wait_seconds"],
-            "accept_volumes": arguments["accept_volumes"], "number": arguments["number"],
+            "accept_volumes": arguments["accept_volumes"], "accept_downgrades": arguments["accept_downgrades"],
+            "number": arguments["number"],
             "images": arguments["images"], "operator": arguments["operator"], "with_data": arguments["with_data"],
         }  # fmt: skip
         name = arguments["project"]
-        if verb in _WITH_STACK:
+        if verb in _WITH_STACK and not arguments["number"]:
             stack, built = self._request(arguments, task_vars)
             request.update(built)
             name = stack.name
@@ -112,7 +113,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "verb": {
         "type": "str",
         "required": True,
-        "choices": ["plan", "pull", "stage", "apply", "verify", "status", "destroy"],
+        "choices": ["plan", "pull", "stage", "apply", "verify", "status", "releases", "destroy"],
     },
     "name": {"type": "str", "default": ""},
     "path": {"type": "str", "default": ""},
@@ -123,6 +124,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "secrets_variable": {"type": "str", "default": "compose_stack_secrets"},
     "images": {"type": "list", "elements": "str", "default": []},
     "accept_volumes": {"type": "list", "elements": "str", "default": []},
+    "accept_downgrades": {"type": "list", "elements": "str", "default": []},
     "wait_seconds": {"type": "int", "default": 300},
     "number": {"type": "str", "default": ""},
     "operator": {"type": "str", "default": ""},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, file_sets, places, planning, secret_store, staging, unit
+from . import difference, engine, file_sets, history, places, planning, preflight, secret_store, staging, unit
 from .candidate import Candidate
 from .drafting import Draft, draft
 from .errors import LOCKED, PREFLIGHT, MoorageError
@@ -27,13 +27,16 @@ Answer = dict[str, Any]
 def answer_plan(request: Mapping[str, Any]) -> Answer:
     """Say what a deploy would do; with nothing to do, verify as well.
 
-    Asks for the candidate (``need_candidate``) when the release in force was made from something else.
+    Asks for the candidate (``need_candidate``) when the release in force was made from something else;
+    with ``number`` the kept release of that number takes the candidate's place.
     """
     project = request["project"]
     engine.require()
     if request["deploy"]:
         _end_of_others(project, float(request["wait_seconds"]))
     base = _base(project)
+    if request["number"]:
+        return _planned(history.choose(project, request["number"]), base, request, None)
     if base and base.source == request["source"] and _same_secrets(base, request["secrets"]):
         if damaged := difference.damaged_files(base):
             return _restored(base, damaged, request)
@@ -79,12 +82,12 @@ def _end_of_others(project: str, seconds: float) -> None:
 
 
 def _planned(new: Release, base: Release | None, request: Mapping[str, Any], drafted: Draft | None) -> Answer:
-    plan = planning.plan(new, base, set(request.get("accept_volumes", ())))
+    plan = planning.plan(new, base, _accepted(request))
     answer: Answer = {
         "release": base.number if base else None,
         "plan": plan.as_dict(),
         "changed": not plan.empty,
-        "number": "" if drafted or not base else base.number,
+        "number": "" if drafted else new.number,
         "checks": [dataclasses.asdict(check) for check in plan.checks],
     }
     if plan.checks:
@@ -100,9 +103,15 @@ def _planned(new: Release, base: Release | None, request: Mapping[str, Any], dra
     return answer
 
 
+def _accepted(request: Mapping[str, Any]) -> preflight.Accepted:
+    volumes, downgrades = request["accept_volumes"], request["accept_downgrades"]
+    return preflight.Accepted(frozenset(volumes), frozenset(downgrades))
+
+
 def _key(check: Check) -> str:
     """Return the place in the Compose file that a check is about."""
-    return f"services.{check.service}.ports" if check.service else check.name
+    part = "ports" if check.name.startswith("port ") else "image"
+    return f"services.{check.service}.{part}" if check.service else check.name
 
 
 def _summary(plan: planning.Plan) -> str:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The program that works on a host: a JSON request on standard input, a JSON answer on standard output.
 
-It is packed with its neighbours as a zipapp and installed as ``/usr/local/lib/moorage/<version>.pyz``.
+It is installed with its neighbours, compiled, as ``/usr/local/lib/moorage/<version>/``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import places, unit
 from .deploying import answer_apply, answer_plan, answer_pull, answer_stage
 from .errors import MoorageError
+from .history import answer_releases
 from .inspecting import answer_destroy, answer_status, answer_verify
 from .journal import Journal, unfinished
 from .recovery import recover
@@ -37,6 +38,7 @@ _VERBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "apply": answer_apply,
     "verify": answer_verify,
     "status": answer_status,
+    "releases": answer_releases,
     "destroy": answer_destroy,
 }
 

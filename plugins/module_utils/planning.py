@@ -65,13 +65,13 @@ class Plan:
         }
 
 
-def plan(new: Release, base: Release | None, accepted: set[str]) -> Plan:
+def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Plan:
     """Compare a release with what runs and with the release in force.
 
     Args:
         new: The release that shall be applied: a draft, or the one in force that shall be restored.
         base: The release in force, if any.
-        accepted: Volumes that may be made anew.
+        accepted: What the user agrees to.
     """
     actual = difference.actual(new)
     running = engine.by_service(new.project)

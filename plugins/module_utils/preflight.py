@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import re
 import socket
@@ -19,16 +20,29 @@ if TYPE_CHECKING:
     from .release import Release
 
 
-def check(new: Release, base: Release | None, changing: set[str], accepted: set[str]) -> list[Check]:
+@dataclasses.dataclass(frozen=True)
+class Accepted:
+    """What the user agrees to: volumes that may be made anew, services that may go to an older major version."""
+
+    volumes: frozenset[str] = frozenset()
+    downgrades: frozenset[str] = frozenset()
+
+
+def check(new: Release, base: Release | None, changing: set[str], accepted: Accepted) -> list[Check]:
     """Return what speaks against applying a release.
 
     Args:
         new: The release that shall be applied.
         base: The release in force, if any.
         changing: The services whose containers will be replaced.
-        accepted: Volumes that may be made anew although the base release had them.
+        accepted: What the user agrees to.
     """
-    return [*ports(new, changing), *_volumes(new, base, accepted), *_external(new)]
+    return [
+        *ports(new, changing),
+        *_volumes(new, base, accepted.volumes),
+        *_downgrades(new, base, accepted.downgrades),
+        *_external(new),
+    ]
 
 
 def ports(new: Release, changing: set[str]) -> list[Check]:
@@ -91,7 +105,7 @@ def _owner(port: int, protocol: str) -> str:
     return ", ".join(f"{name} (PID {pid})" for name, pid in names) or "another program"
 
 
-def _volumes(new: Release, base: Release | None, accepted: set[str]) -> list[Check]:
+def _volumes(new: Release, base: Release | None, accepted: frozenset[str]) -> list[Check]:
     """A volume that the release in force has recorded is data: it is never made anew in silence."""
     found: list[Check] = []
     recorded = base.record.get("volumes", {}) if base else {}
@@ -108,6 +122,28 @@ def _volumes(new: Release, base: Release | None, accepted: set[str]) -> list[Che
             fix = f"restore it from a backup, or accept an empty one: compose_stack_accept_volumes: [{name}]"
             found.append(Check(f"volume {name}", "", False, detail, fix))
     return found
+
+
+def _downgrades(new: Release, base: Release | None, accepted: frozenset[str]) -> list[Check]:
+    """Data that a newer major version has written, the older one may not read."""
+    found = []
+    for name, service in new.stack.services.items():
+        if not service.stateful or not base or name not in base.images or name in accepted:
+            continue
+        before, after = base.images[name].reference, new.images[name].reference
+        old, target = major(before), major(after)
+        if old is not None and target is not None and target < old:
+            detail = f"{name} holds data that {before} has written; {after} is an older major version"
+            fix = f"restore a backup from before, or agree to it: compose_stack_accept_downgrades: [{name}]"
+            found.append(Check(f"version of {name}", name, False, detail, fix))
+    return found
+
+
+def major(reference: str) -> int | None:
+    """Return the first number of an image's tag, or None where it has none."""
+    tag = reference.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    number = re.match(r"v?(\d+)", tag)
+    return int(number.group(1)) if number else None
 
 
 def missing_resources(new: Release) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

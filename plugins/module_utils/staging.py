@@ -15,10 +15,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import engine, file_sets, gateway_host, places, recovery, secret_store
+from . import engine, file_sets, gateway_host, history, places, recovery, secret_store
 from .drafting import Draft, draft
 from .errors import PREFLIGHT, MoorageError
-from .release import Image, Release, load, next_number
+from .release import Image, Release, load, next_number, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,9 +140,10 @@ def _test_gateways(drafted: Draft) -> None:
             )
 
 
-def sweep(project: str, keep_releases: int, current: str, all_numbers: list[str]) -> None:
-    """Remove releases beyond the kept ones, with the file sets and tags that only they used."""
-    kept = set(all_numbers[-keep_releases:]) | {current}
+def sweep(current: Release) -> None:
+    """Remove releases beyond the kept ones and failed ones, with the file sets and tags that only they used."""
+    project = current.project
+    kept = {*list(history.committed(project))[: current.stack.keep_releases], current.number}
     used: set[str] = set()
     tags: set[str] = set()
     secret_files: set[str] = set()
@@ -152,7 +153,7 @@ def sweep(project: str, keep_releases: int, current: str, all_numbers: list[str]
             used |= set(release.contents.values()) | {live.hash for live in release.live.values()}
             tags |= {image.keep_tag for image in release.images.values()}
             secret_files |= set(release.secret_files())
-    for number in set(all_numbers) - kept:
+    for number in set(numbers(project)) - kept:
         shutil.rmtree(places.releases(project) / number)
     _sweep_files(project, used, secret_files)
     for image in engine.call("GET", "/images/json", filters=f'{{"reference": ["moorage/{project}/*"]}}'):

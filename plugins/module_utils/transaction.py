@@ -12,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import time
 
-from . import difference, engine, places, preflight, staging, verification
+from . import difference, engine, history, places, preflight, staging, verification
 from .atomic_write import link
 from .errors import NOT_UNDONE, PREFLIGHT, UNDONE, MoorageError
 from .healing import heal
 from .journal import DONE, Journal
 from .placing import Placing
-from .release import Release, current_number, load, numbers
+from .release import Release, current_number, load
 
 COMMITTED, REJECTED, UNDONE_RESULT, FAILED = "committed", "rejected", "rolled_back", "failed"
 EXIT_CODES = {COMMITTED: 0, REJECTED: PREFLIGHT, UNDONE_RESULT: UNDONE, FAILED: NOT_UNDONE}
@@ -155,6 +155,7 @@ class Transaction:
 
     def _commit(self) -> int:
         self.journal.add("phase", name="commit")
+        history.mark(self.target, self.journal.events("begin")[0]["operator"])
         link(f"releases/{self.target.number}", places.current(self.project))
         return self._done(COMMITTED, None)
 
@@ -208,5 +209,5 @@ class Transaction:
         )  # fmt: skip
         if result == COMMITTED:
             with contextlib.suppress(MoorageError, OSError):
-                staging.sweep(self.project, self.target.stack.keep_releases, self.target.number, numbers(self.project))
+                staging.sweep(self.target)
         return EXIT_CODES[result]

@@ -17,12 +17,13 @@ options:
   verb:
     type: str
     required: true
-    choices: [plan, pull, stage, apply, verify, status, destroy]
+    choices: [plan, pull, stage, apply, verify, status, releases, destroy]
     description:
       - C(plan) says what a deploy would change, and verifies when that is nothing.
       - C(pull) pulls images, C(stage) writes a release; nothing that runs is touched.
       - C(apply) runs the transaction that brings a release in force, or brings the old one back.
-      - C(verify) makes every check, C(status) tells what runs, C(destroy) removes the stack.
+      - C(verify) makes every check, C(status) tells what runs, C(releases) lists what was in force,
+        C(destroy) removes the stack.
   name:
     type: str
     default: ""
@@ -65,6 +66,11 @@ options:
     elements: str
     default: []
     description: Volumes that may be made anew although an earlier release had them.
+  accept_downgrades:
+    type: list
+    elements: str
+    default: []
+    description: Services with data that may go to an older major version.
   wait_seconds:
     type: int
     default: 300
@@ -72,7 +78,9 @@ options:
   number:
     type: str
     default: ""
-    description: The release that C(apply) brings in force.
+    description:
+      - The release that C(apply) brings in force.
+      - For C(plan), a release that the host keeps, or C(previous), in place of what the files say.
   operator:
     type: str
     default: ""

@@ -111,3 +111,18 @@ def test_an_address_that_this_host_does_not_have() -> None:
     (check,) = preflight.ports(wants(18080, host_ip="203.0.113.7"), {"web"})
 
     assert check.detail == "port 18080: this host has no address 203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        ("postgres:16-alpine", 16),
+        ("registry.example.com:5000/qdrant/qdrant:v1.19.0", 1),
+        ("registry.example.com:5000/qdrant/qdrant", None),
+        ("redis:latest", None),
+        ("postgres:9.6@sha256:0123", 9),
+        ("postgres@sha256:0123", None),
+    ],
+)
+def test_the_major_version_of_an_image(reference: str, expected: int | None) -> None:
+    assert preflight.major(reference) == expected

@@ -135,7 +135,7 @@ def test_a_terminal_gets_live_lines_and_a_question(
         except OSError:  # the screen is closed
             break
     assert process.wait() == 2
-    assert b"not deployed" in shown
+    assert b"no deploy" in shown
     assert b"\x1b[" in shown
     assert not (tmp_path / "written").exists()
 

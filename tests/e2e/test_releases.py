@@ -1,0 +1,93 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was in force on a server: listed, returned to, and never replaced by what cannot read its data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.servers.door import Answer
+    from tests.servers.fixtures import Lives, Site
+    from tests.servers.stack_copy import StackCopy
+
+pytestmark = pytest.mark.docker
+
+
+def history(site: Site) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = site.door.call("releases").ended(0).host["history"]
+    return found
+
+
+def differences(answer: Answer) -> dict[str, list[str]]:
+    """The plan of a ``plan`` that found differences, which is no failure."""
+    assert (answer.code, answer.data["exit_code"], answer.data["ok"]) == (10, 10, True), answer.text
+    return answer.plan
+
+
+def with_log_level(change: StackCopy, level: str) -> StackCopy:
+    rest = "    x-moorage:\n      layer: services\n      stable_for: 1s\n      routes: [{path: /api/agents/"
+    return change.replace(
+        f"    environment: *application-environment\n{rest}",
+        f"    environment: {{<<: *application-environment, LOG_LEVEL: {level}}}\n{rest}",
+    )
+
+
+def test_a_plan_without_differences_ends_with_0(site: Site, base: Lives) -> None:  # noqa: ARG001
+    with site.server.left_alone():
+        answer = site.door.call("plan", "-s", site.quick).ended(0)
+    assert not answer.plan
+    assert answer.data["changed"] is False
+
+
+def test_a_rollback_returns_to_the_release_before(site: Site, base: Lives, change: StackCopy) -> None:
+    with_log_level(change, "debug")
+    with site.server.left_alone():
+        assert differences(site.door.call("plan", "-s", change.path)) == {"recreate": ["agents"]}
+    newer = site.door.call("deploy", "-s", change.path).ended(0).host["releases"]["oberaconnect"]
+    listed = history(site)
+    assert [entry["release"] for entry in listed if entry["in_force"]] == [newer]
+    older = listed[1]["release"]
+
+    with site.server.left_alone():
+        answer = site.door.call("rollback", "--check").ended(0)
+    assert answer.plan == {"recreate": ["agents"]}
+    answer = site.door.call("rollback").ended(0)
+
+    assert answer.host["outcome"] == "committed"
+    assert answer.host["summary"] == "9/9 services verified"
+    after = site.server.lives()
+    assert [service for service in base if after[service] != base[service]] == ["agents"]
+    assert site.server.environment("agents")["LOG_LEVEL"] == "info"
+    assert [(entry["release"], entry["in_force"]) for entry in history(site)[:2]] == [(older, True), (newer, False)]
+    # what the files say is still the newer one
+    assert differences(site.door.call("plan", "-s", change.path)) == {"recreate": ["agents"]}
+
+
+def test_a_release_that_failed_is_nothing_to_return_to(site: Site, base: Lives, change: StackCopy) -> None:
+    before = history(site)
+    change.replace("/rag-engine:${OBERACONNECT_TAG:-1.0}", "/rag-engine:broken")
+    site.door.call("deploy", "-s", change.path).ended(4)
+    assert history(site) == before
+    assert {name: life for name, life in site.server.lives().items() if name != "rag-engine"} == {
+        name: life for name, life in base.items() if name != "rag-engine"
+    }
+
+
+def test_an_unknown_release_is_refused(site: Site, base: Lives) -> None:  # noqa: ARG001
+    with site.server.left_alone():
+        error = site.door.call("rollback", "9999").ended(3).error
+    assert (error["message"], error["found"]) == ("no such release to return to", "9999")
+    assert "one of 0" in error["expected"]
+
+
+def test_data_is_not_given_to_an_older_major_version(site: Site, base: Lives, change: StackCopy) -> None:  # noqa: ARG001
+    change.variables(POSTGRES_TAG="15-alpine")
+    with site.server.left_alone():
+        error = site.door.call("deploy", "-s", change.path).ended(3).error
+    assert "postgres:16-alpine has written" in error["message"]
+    assert error["key"] == "services.postgres.image"
+    assert "compose_stack_accept_downgrades: [postgres]" in error["fix"]
