@@ -153,6 +153,7 @@ def inventory_text(settings: Settings, hosts: Sequence[LabHost], known_hosts: Pa
         f"    ansible_ssh_private_key_file: {json.dumps(str(settings.state / 'id_ed25519'))}",
         f"    ansible_ssh_common_args: {json.dumps(common)}",
         "    ansible_python_interpreter: /usr/bin/python3",
+        "    docker_engine_source: distribution  # the hosts get packages from where this machine does",
     ]
     return "\n".join(lines) + "\n"
 

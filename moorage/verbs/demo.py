@@ -36,7 +36,6 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         servers.inventory,
         collection_root() / "stacks" / STACK,
         vault_password_file=servers.vault_password_file,
-        extra_vars={"docker_engine_source": "distribution"},
         throwaway_secrets=True,
         verbosity=arguments.verbose,
     )
