@@ -171,11 +171,10 @@ def test_a_port_that_a_foreign_container_holds(
 
 
 @pytest.fixture
-def stranger(site: Site, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Door:
-    """The door with an inventory of its own to change, and no kept connection."""
-    inventory, runtime = tmp_path / "inventory", tmp_path_factory.mktemp("run")
-    shutil.copytree(site.door.inventory, inventory)
-    return dataclasses.replace(site.door, inventory=inventory, runtime=runtime)
+def stranger(another: Door, tmp_path: Path) -> Door:
+    """The door with an inventory of its own to change."""
+    shutil.copytree(another.inventory, tmp_path / "inventory")
+    return dataclasses.replace(another, inventory=tmp_path / "inventory")
 
 
 def test_an_unreachable_host_beside_one_that_is_finished(site: Site, base: Lives, stranger: Door) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from typing import TYPE_CHECKING
 
@@ -40,22 +39,10 @@ KILLS = [
 
 
 @pytest.fixture(scope="module")
-def level() -> Callable[[], str]:
-    """A value for the applications' environment that they never had before."""
-    numbers = itertools.count(1)
-    return lambda: f"level-{next(numbers)}"
-
-
-@pytest.fixture(scope="module")
 def whole(site: Site, deployed: Answer) -> Lives:  # noqa: ARG001
     """Have the quick stack run before the first kill; the services that no kill is about stay as they are."""
     site.door.call("deploy", "-s", site.quick).ended(0)
     return site.server.lives()
-
-
-def levels(site: Site) -> set[str]:
-    """What the five applications have in their environment."""
-    return {site.server.environment(service)["LOG_LEVEL"] for service in APPLICATIONS}
 
 
 @pytest.mark.parametrize(("service", "moment"), KILLS, ids=[f"{service}-{moment}" for service, moment in KILLS])
@@ -80,7 +67,7 @@ def test_the_next_deploy_ends_well(
     second = site.door.call("deploy", "-s", change.path).ended(0)
 
     assert second.host["outcome"] == "unchanged"
-    assert levels(site) == {wanted}
+    assert site.server.levels() == {wanted}
     assert sorted(entry["Name"] for entry in site.server.inspect().values()) == [
         f"/{PROJECT}-{name}-1" for name in whole
     ]
@@ -101,7 +88,7 @@ def test_the_next_deploy_ends_well(
 def test_a_compose_that_never_gets_through_is_undone(
     site: Site, whole: Lives, change: StackCopy, level: Callable[[], str]
 ) -> None:
-    before = levels(site)
+    before = site.server.levels()
     change.variables(LOG_LEVEL=level())
     with awaited(site.server, "agents", "begin", victim="compose", times=5) as kills:
         call = site.door.start("deploy", "-s", change.path)
@@ -109,7 +96,7 @@ def test_a_compose_that_never_gets_through_is_undone(
         answer = call.answer().ended(4)
     assert answer.host["outcome"] == "rolled_back"
     assert "agents: not in place after 5 tries" in answer.error["message"]
-    assert levels(site) == before
+    assert site.server.levels() == before
     assert set(site.server.lives()) == set(whole)
     site.door.call("deploy", "-s", change.path).ended(0)
-    assert levels(site) != before
+    assert site.server.levels() != before

@@ -136,6 +136,19 @@ class Door:
         return {**variables, "XDG_RUNTIME_DIR": str(self.runtime)}
 
 
+def processes_of(door: Door) -> list[int]:
+    """What runs on this machine on behalf of a door, told by its runtime folder in environment or command."""
+    mark, found = str(door.runtime).encode(), []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            texts = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        if mark in texts:
+            found.append(int(entry.name))
+    return found
+
+
 def until(what: str, question: Callable[[], Any], seconds: float) -> Any:
     """Ask again until the answer is true, and return it; the time being up is a failure that says what was awaited."""
     deadline = time.monotonic() + seconds

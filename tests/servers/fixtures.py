@@ -10,7 +10,9 @@ way is kept in its answer, so that tests look at it in any order.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,7 @@ from tests.servers.server import PROJECT, Server
 from tests.servers.stack_copy import StackCopy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 GIVEN_KEY = "lab-anthropic-key-5c1e"
 VAULT = Path("group_vars") / "all" / "moorage_secrets.yml"
@@ -128,11 +130,24 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> StackCopy:
 
 
 @pytest.fixture
+def another(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Door:
+    """The door as another user has it: no kept connection, and its processes can be told by its runtime folder."""
+    return dataclasses.replace(site.door, runtime=tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
 def base(site: Site, deployed: Answer) -> Lives:  # noqa: ARG001
     """Have the quick stack run and verified, whatever the test before left; return its containers' lives."""
     answer = site.door.call("deploy", "-s", site.quick)
     assert answer.code == 0, answer.text
     return site.server.lives()
+
+
+@pytest.fixture(scope="session")
+def level() -> Callable[[], str]:
+    """Tell a value for the applications' environment that they never had before."""
+    numbers = itertools.count(time.time_ns() // 1_000_000_000)
+    return lambda: f"level-{next(numbers)}"
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.servers.stack_copy import APPLICATIONS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -90,6 +92,10 @@ class Server:
         """The environment of a service's container."""
         entries = self.inspect(project)[service]["Config"]["Env"]
         return dict(entry.split("=", 1) for entry in entries)
+
+    def levels(self) -> set[str]:
+        """What the five applications have in their environment as level of their log."""
+        return {self.environment(service)["LOG_LEVEL"] for service in APPLICATIONS}
 
     def container_of(self, service: str, project: str = PROJECT) -> str:
         """The ID of a service's container."""

@@ -1,0 +1,105 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server itself fails in the middle of an apply: its Engine, the transaction, its power, its disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from moorage import lab
+from tests.servers.door import processes_of, until
+from tests.servers.moment import awaited
+from tests.servers.server import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.servers.door import Door
+    from tests.servers.fixtures import Lives, Site
+    from tests.servers.stack_copy import StackCopy
+
+pytestmark = pytest.mark.docker
+
+PREFLIGHT, UNREACHABLE = 3, 7
+
+
+def whole(site: Site, base: Lives) -> None:
+    """Each service has one container, under its own name."""
+    names = {service: entry["Name"] for service, entry in site.server.inspect().items()}
+    assert names == {service: f"/{PROJECT}-{service}-1" for service in base}
+
+
+@pytest.mark.parametrize(
+    ("victim", "moment"), [("dockerd", "create"), ("dockerd", "destroy"), ("transaction", "destroy")]
+)
+def test_a_process_of_the_server_is_killed(
+    site: Site, base: Lives, change: StackCopy, level: Callable[[], str], victim: str, moment: str
+) -> None:
+    wanted = level()
+    change.variables(LOG_LEVEL=wanted)
+    with awaited(site.server, "call-flow", moment, victim) as kill:
+        call = site.door.start("deploy", "-s", change.path)
+        killed = kill.reached()
+        first = call.answer()
+    assert killed["killed"], killed
+
+    # it is taken up again, and goes on to the new release
+    first.ended(0)
+    assert first.host["outcome"] == "committed"
+    notes = [step["text"] for step in site.server.journal() if step["event"] == "note"]
+    assert any("taken up again" in note or "once more" in note for note in notes), notes
+    whole(site, base)
+    assert site.server.levels() == {wanted}
+    assert site.door.call("deploy", "-s", change.path).ended(0).host["outcome"] == "unchanged"
+    untouched = {"gateway", "n8n", "postgres", "qdrant"}
+    after = site.server.lives()
+    assert {name: after[name] for name in untouched} == {name: base[name] for name in untouched}
+
+
+@pytest.mark.parametrize("moment", ["create", "destroy"])
+def test_a_power_cut(
+    site: Site, another: Door, base: Lives, change: StackCopy, level: Callable[[], str], moment: str
+) -> None:
+    wanted = level()
+    change.variables(LOG_LEVEL=wanted)
+    with awaited(site.server, "call-flow", moment) as middle:
+        call = another.start("deploy", "-s", change.path)
+        middle.reached()
+        lab.kill(site.server.name)
+    lab.start(site.server.name)
+
+    # nobody asks for it: a unit of systemd finishes what was cut off
+    until("the transaction ends", lambda: site.server.journal()[-1]["event"] == "done", 120)
+    assert site.server.journal()[-1]["result"] == "committed"
+    assert any("taken up again" in step.get("text", "") for step in site.server.journal())
+    whole(site, base)
+    assert site.server.levels() == {wanted}
+    call.answer(120).ended(UNREACHABLE)
+    until("nothing of the run is left here", lambda: processes_of(another) == [], 10)
+    site.door.call("deploy", "-s", change.path).ended(0)
+    assert site.server.levels() == {wanted}
+
+
+@pytest.fixture
+def full_disk(site: Site, base: Lives) -> Iterator[None]:  # noqa: ARG001
+    """There is no room for the journal of a transaction."""
+    place = f"/var/lib/moorage/{PROJECT}/transactions"
+    site.server.shell(f"mount -t tmpfs -o size=32k tmpfs {place}")
+    yield
+    site.server.shell(f"umount {place}")
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_said_before_anything_is_touched(
+    site: Site, base: Lives, change: StackCopy, level: Callable[[], str]
+) -> None:
+    change.variables(LOG_LEVEL=level())
+    answer = site.door.call("deploy", "-s", change.path).ended(PREFLIGHT)
+    assert answer.error["message"] == "no room for the transaction's journal"
+    assert "No space left" in answer.error["found"]
+    assert "df -h" in answer.error["fix"]
+    assert site.server.lives() == base
+    site.door.call("deploy", "-s", site.quick).ended(0)
