@@ -108,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     rollback = add("rollback", help="return to an earlier release, whole", parents=[output, common, _check_options()])
     rollback.add_argument("release", metavar="RELEASE", nargs="?", default="previous", help="default: the one before")
     add("verify", help="ask every probe of the stacks", parents=[output, common])
+    add("drift", help="how the hosts differ from what was deployed; exit code 10 if at all", parents=[output, common])
     add("status", help="what runs", parents=[output, common])
     destroy = add("destroy", help="remove a stack from its hosts", parents=[output, common, _check_options()])
     destroy.add_argument("--confirm", metavar="NAME", help="the stack's name once more, as consent")

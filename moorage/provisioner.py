@@ -119,6 +119,10 @@ class Provisioner:
         """Ask every probe of the stacks."""
         return self._run("verify", "verify", on_event)
 
+    def drift(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """Say how the hosts differ from the releases in force; ``changed`` is true when they do."""
+        return self._run("drift", "drift", on_event)
+
     def status(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
         """Look at what runs."""
         return self._run("status", "status", on_event)

@@ -31,6 +31,7 @@ _NEXT = {
     "status": "",
     "destroy": "",
     "plan": "./runner.py deploy",
+    "drift": "./runner.py deploy",
     "releases": "./runner.py rollback",
     "rollback": "./runner.py status",
 }
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         if planned.changed and terminal.ask("Go on? [y/N]").lower() not in ("y", "yes"):
             raise MoorageError(f"no {verb}", found="the answer was no", fix="nothing was changed")
     result = follow(terminal, provisioner, action(arguments, terminal, provisioner))
-    if verb == "plan" and result.ok and result.changed:
+    if verb in ("plan", "drift") and result.ok and result.changed:
         result.exit_code = DIFFERENCES
     summary.show(terminal, result, _next_step(verb, result, arguments))
     return result.exit_code
@@ -87,6 +88,7 @@ def action(arguments: argparse.Namespace, terminal: Terminal, provisioner: Provi
         "deploy": provisioner.deploy,
         "plan": provisioner.plan,
         "verify": provisioner.verify,
+        "drift": provisioner.drift,
         "status": provisioner.status,
         "releases": provisioner.releases,
     }
@@ -162,6 +164,8 @@ def _next_step(verb: str, result: Result, arguments: argparse.Namespace) -> str:
     if result.ok:
         if verb == "provision" and arguments.deploy:
             verb = "deploy"
+        if verb in ("plan", "drift") and not result.changed:
+            return ""
         return f"{_NEXT[verb]}{options}" if _NEXT[verb] else ""
     if result.exit_code in (4, 5, 130):
         return f"./runner.py status{options}"

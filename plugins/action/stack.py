@@ -16,7 +16,7 @@ from ansible_collections.moorage.stacks.plugins.plugin_utils import host_program
 from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import load_stack
 
 _WITH_STACK = ("plan", "stage")
-_READ_ONLY = ("verify", "status", "releases")
+_READ_ONLY = ("verify", "drift", "status", "releases")
 
 
 class ActionModule(ActionBase):
@@ -113,7 +113,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "verb": {
         "type": "str",
         "required": True,
-        "choices": ["plan", "pull", "stage", "apply", "verify", "status", "releases", "destroy"],
+        "choices": ["plan", "pull", "stage", "apply", "verify", "drift", "status", "releases", "destroy"],
     },
     "name": {"type": "str", "default": ""},
     "path": {"type": "str", "default": ""},

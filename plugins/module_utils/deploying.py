@@ -12,11 +12,11 @@ from . import difference, engine, file_sets, history, places, planning, prefligh
 from .candidate import Candidate
 from .drafting import Draft, draft
 from .errors import LOCKED, PREFLIGHT, MoorageError
-from .inspecting import describe_services, entrances
+from .inspecting import describe_services, entrances, in_force
 from .journal import unfinished
 from .release import Release, current_number, load
 from .transaction import COMMITTED, EXIT_CODES
-from .verification import Check, fault_summary, verify
+from .verification import Check, fault_summary, verify, wait_for_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +46,27 @@ def answer_plan(request: Mapping[str, Any]) -> Answer:
     engine.versions()
     drafted = draft(Candidate.from_request(request))
     return _planned(drafted.release, base, request, drafted)
+
+
+def answer_drift(request: Mapping[str, Any]) -> Answer:
+    """Say how the host differs from the release in force, whatever the stack's files say by now."""
+    engine.require()
+    base = in_force(request["project"])
+    answer = _planned(base, base, {"accept_volumes": [], "accept_downgrades": [], **request}, None)
+    damaged = difference.damaged_files(base)
+    if damaged:
+        answer["drifted_files"] = damaged
+    if damaged or answer["changed"] or answer["outcome"] == "rejected":
+        found = [check["detail"] for check in answer["checks"]] if answer["outcome"] == "rejected" else []
+        found += [f"{entry['service']}: {', '.join(entry['why'])}" for entry in _entries(answer["plan"])]
+        found += [f"{path} was changed or removed by hand" for path in damaged]
+        answer.pop("error", None)
+        answer.update(outcome="drifted", exit_code=0, changed=True, summary="; ".join(found))
+    return answer
+
+
+def _entries(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [entry for kind in ("create", "recreate", "reload", "remove") for entry in plan[kind]]
 
 
 def _restored(base: Release, damaged: list[str], request: Mapping[str, Any]) -> Answer:
@@ -96,6 +117,8 @@ def _planned(new: Release, base: Release | None, request: Mapping[str, Any], dra
         first = plan.checks[0]
         answer["error"] = {"message": details, "key": _key(first), "fix": first.fix}
     elif plan.empty:
+        if request.get("deploy"):
+            wait_for_verdicts(base or new)
         answer.update(_verified(base or new, "unchanged"))
     else:
         answer.update(outcome="planned", exit_code=0, summary=_summary(plan))

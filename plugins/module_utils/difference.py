@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import engine, file_sets, places
+from . import engine, file_sets, history, places
 
 if TYPE_CHECKING:
     from .release import Release
@@ -39,7 +39,7 @@ def container_fault(container: dict[str, Any], release: Release, service: str, n
         return f"is {state['Status']}"
     if not engine.alive(container):
         return f"is a ghost: its process {state['Pid']} is gone"
-    return _network_fault(container, release, service, networks)
+    return _network_fault(container, release, service, networks) or history.hand_made(release.project, container)
 
 
 def _network_fault(container: dict[str, Any], release: Release, service: str, networks: Mapping[str, str]) -> str:
@@ -88,10 +88,9 @@ def actual(release: Release) -> dict[str, str]:
 def damaged_files(release: Release) -> list[str]:
     """Return the files of a release that were changed or removed on the host."""
     folder = places.files(release.project)
-    missing = [path for path in release.secret_files() if not os.path.exists(path)]  # noqa: PTH110
     sets = [folder / key for key in sorted(set(release.contents.values()))]
     sets += [places.live(release.project, service) / live.hash for service, live in release.live.items()]
-    return missing + [str(place) for place in sets if not file_sets.intact(place)]
+    return history.damaged_secret_files(release) + [str(place) for place in sets if not file_sets.intact(place)]
 
 
 def reasons(new: Release, old: Release, service: str) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import places, unit
-from .deploying import answer_apply, answer_plan, answer_pull, answer_stage
+from .deploying import answer_apply, answer_drift, answer_plan, answer_pull, answer_stage
 from .errors import MoorageError
 from .history import answer_releases
 from .inspecting import answer_destroy, answer_status, answer_verify
@@ -38,6 +38,7 @@ _VERBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "apply": answer_apply,
     "verify": answer_verify,
     "status": answer_status,
+    "drift": answer_drift,
     "releases": answer_releases,
     "destroy": answer_destroy,
 }

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 
 
-def _in_force(project: str) -> Release:
+def in_force(project: str) -> Release:
+    """Return the release in force.
+
+    Raises:
+        MoorageError: There is none.
+    """
     number = current_number(project)
     if not number:
         raise MoorageError(
@@ -35,7 +40,7 @@ def _in_force(project: str) -> Release:
 def answer_verify(request: Mapping[str, Any]) -> Answer:
     """Make every check of the release in force."""
     engine.require()
-    release = _in_force(request["project"])
+    release = in_force(request["project"])
     checks = verify(release)
     faults = [check for check in checks if not check.ok]
     bad = {check.service for check in faults}
@@ -61,7 +66,7 @@ def answer_status(request: Mapping[str, Any]) -> Answer:
     """Say what runs, and what is being done to it."""
     engine.require()
     project = request["project"]
-    release = _in_force(project)
+    release = in_force(project)
     busy = unit.holder(project) if unit.active(project) else ""
     return {
         "outcome": "status", "exit_code": 0, "changed": False, "release": release.number,

@@ -71,6 +71,11 @@ def fingerprint(key: bytes, value: str) -> str:
     return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]
 
 
+def fingerprint_of(content: bytes) -> str:
+    """Return the HMAC by which a record knows a file that holds secrets."""
+    return hmac.new(host_key(), content, hashlib.sha256).hexdigest()[:32]
+
+
 def env_file_text(values: Mapping[str, str]) -> str:
     """Return values as an env file that Compose reads back to the letter."""
     return "".join(f"{name}={_quoted(value)}\n" for name, value in sorted(values.items()))
@@ -105,8 +110,9 @@ def write_env_file(path: Path, values: Mapping[str, str]) -> None:
     """Write a release's env file, readable by root alone."""
     places.make_private(places.SECRETS)
     places.make_private(path.parent)
-    if not path.exists():
-        write(path, env_file_text(values).encode(), mode=0o600)
+    text = env_file_text(values).encode()
+    if not path.exists() or path.read_bytes() != text or path.stat().st_mode & 0o7777 != 0o600:
+        write(path, text, mode=0o600)
 
 
 def write_service_file(path: Path, value: str, owner: int) -> None:

@@ -134,10 +134,7 @@ class Transaction:
 
     def _settled(self) -> list[verification.Check]:
         """Verify when every health check has its verdict; once more when the Engine was restarted under it."""
-        probes = [probe for service in self.target.stack.services.values() for probe in service.probes]
-        end = time.monotonic() + max((probe.deadline for probe in probes), default=0.0)
-        while verification.starting(self.target) and time.monotonic() < end:
-            time.sleep(0.2)  # a poll of the states
+        verification.wait_for_verdicts(self.target)
         for _attempt in range(3):
             before = engine.invocation()
             checks = verification.verify(self.target)

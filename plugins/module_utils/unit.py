@@ -22,6 +22,9 @@ _PROPERTIES = (
     "StartLimitBurst=20", "KillMode=mixed", "TimeoutStopSec=300", "OOMPolicy=continue", "After=docker.service",
 )  # fmt: skip
 
+# For systemd to forget a unit that has ended; until then its name is taken.
+_FORGET_SECONDS = 5.0
+
 
 def name(project: str) -> str:
     """Return the unit's name."""
@@ -88,6 +91,10 @@ def start(project: str, number: str, operator: str, journal: Path | None = None)
         command += ["-p", entry]
     command += ["--", sys.executable, "-I", sys.argv[0], "transaction", project, number, str(path)]
     status, output = engine.run(command)
+    end = time.monotonic() + _FORGET_SECONDS
+    while status != 0 and not active(project) and time.monotonic() < end:
+        _have_it_forgotten(project)
+        status, output = engine.run(command)
     if status != 0:
         if not journal:
             path.unlink()
@@ -101,6 +108,26 @@ def start(project: str, number: str, operator: str, journal: Path | None = None)
     return path
 
 
+def _have_it_forgotten(project: str) -> None:
+    """Have systemd look again whether it can forget an ended unit: one whose processes outlived it keeps its name.
+
+    To take a reference and let it go does nothing to a unit that is at work, as another run's may be by now.
+    """
+    manager = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
+    engine.run(["busctl", "call", *manager, "RefUnit", "s", name(project)])
+    time.sleep(0.1)  # a poll: it is forgotten in systemd's own time
+
+
+def _cut_off(project: str) -> dict[str, Any]:
+    """Return what is known of a transaction whose unit was stopped, or that ends because the host goes down."""
+    return {
+        "event": DONE, "result": "failed", "release": "", "left": {},
+        "reason": "the transaction was cut off: its unit was stopped, or the host went down",
+        "undo_faults": ["it stands where it was cut off"],
+        "fix": f"deploy again: that takes it up (a reboot does too); journalctl -u {name(project)} tells what it met",
+    }  # fmt: skip
+
+
 def follow(project: str, path: Path) -> dict[str, Any]:
     """Wait for a transaction's end and return the last line of its journal."""
     while True:
@@ -109,5 +136,5 @@ def follow(project: str, path: Path) -> dict[str, Any]:
         if lines and lines[-1]["event"] == DONE:
             return lines[-1]
         if not alive:
-            return {"event": DONE, "result": "failed", "reason": "the unit ended without a result", "left": {}}
+            return _cut_off(project)
         time.sleep(0.1)  # a poll of the journal

@@ -165,8 +165,15 @@ def awaited(service: Service) -> tuple[Probe, ...]:
     return tuple(probe for probe in service.probes if probe.kind != "health") or service.probes
 
 
-def starting(release: Release) -> bool:
-    """Return whether Docker's health check of some service has not come to a verdict yet."""
+def wait_for_verdicts(release: Release) -> None:
+    """Wait while Docker's health check of some service has not come to a verdict, as after a start of the host."""
+    probes_ = [probe for service in release.stack.services.values() for probe in service.probes]
+    end = time.monotonic() + max((probe.deadline for probe in probes_), default=0.0)
+    while _starting(release) and time.monotonic() < end:
+        time.sleep(0.2)  # a poll of the states
+
+
+def _starting(release: Release) -> bool:
     return any(
         (container["State"].get("Health") or {}).get("Status") == "starting"
         for name, copies in engine.by_service(release.project).items()

@@ -12,17 +12,18 @@ version_added: 0.1.0
 description:
   - Loads a stack on the controller and lets a program on the host answer; that program is installed at the first need.
   - Roles use it; C(moorage.stacks.compose_stack) is what a playbook wants.
-author: [Moorage contributors]
+author: [Moorage contributors (@moorage)]
 options:
   verb:
     type: str
     required: true
-    choices: [plan, pull, stage, apply, verify, status, releases, destroy]
+    choices: [plan, pull, stage, apply, verify, drift, status, releases, destroy]
     description:
       - C(plan) says what a deploy would change, and verifies when that is nothing.
       - C(pull) pulls images, C(stage) writes a release; nothing that runs is touched.
       - C(apply) runs the transaction that brings a release in force, or brings the old one back.
-      - C(verify) makes every check, C(status) tells what runs, C(releases) lists what was in force,
+      - C(verify) makes every check, C(drift) says how the host differs from the release in force.
+      - C(status) tells what runs, C(releases) lists what was in force,
         C(destroy) removes the stack.
   name:
     type: str

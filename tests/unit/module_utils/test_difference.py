@@ -75,6 +75,8 @@ def container(**changes: Any) -> dict[str, Any]:
     """What Docker says of a container that is as release() wants its db."""
     state = {"Status": "running", "Paused": False, "Restarting": False, "Pid": os.getpid(), "ExitCode": 0}
     return {
+        "Id": "c1",
+        "Name": "/shop-db-1",
         "Config": {"Labels": {"moorage.specification": changes.get("specification", "d1")}},
         "Image": changes.get("image", "sha256:a1"),
         "State": {**state, **changes.get("state", {})},

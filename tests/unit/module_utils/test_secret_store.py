@@ -103,11 +103,13 @@ def test_another_value_has_another_path() -> None:
     assert secret_store.service_file("p", "s", "A", "a" * 32) != secret_store.service_file("p", "s", "A", "b" * 32)
 
 
-def test_the_env_file_is_private_and_written_once() -> None:
+def test_the_env_file_is_private_and_mended_when_it_was_changed_by_hand() -> None:
     path = secret_store.env_file("shop", {"A": "1"})
 
     secret_store.write_env_file(path, {"A": "value"})
-    secret_store.write_env_file(path, {"A": "ignored: the name says what is in it"})
+    path.write_text("A='edited'\n")
+    path.chmod(0o644)
+    secret_store.write_env_file(path, {"A": "value"})
 
     assert path.read_text() == "A='value'\n"
     assert path.stat().st_mode & 0o777 == 0o600
