@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
-PREFLIGHT, UNREACHABLE = 3, 7
+PREFLIGHT, NOT_UNDONE, UNREACHABLE = 3, 5, 7
 
 
 def whole(site: Site, base: Lives) -> None:
@@ -59,6 +59,23 @@ def test_a_process_of_the_server_is_killed(
     assert {name: after[name] for name in untouched} == {name: base[name] for name in untouched}
 
 
+def test_the_unit_is_stopped_by_hand(site: Site, base: Lives, change: StackCopy, level: Callable[[], str]) -> None:
+    wanted = level()
+    change.variables(LOG_LEVEL=wanted)
+    with awaited(site.server, "call-flow", "destroy") as moment:
+        call = site.door.start("deploy", "-s", change.path)
+        moment.reached()
+        site.server.shell(f"systemctl stop moorage-apply-{PROJECT}")
+
+    first = call.answer().ended(NOT_UNDONE)
+    assert "was cut off" in first.error["message"]
+    assert "stands where it was cut off" in first.error["expected"]
+    assert first.error["fix"].startswith("deploy again")
+    site.door.call("deploy", "-s", change.path).ended(0)
+    whole(site, base)
+    assert site.server.levels() == {wanted}
+
+
 @pytest.mark.parametrize("moment", ["create", "destroy"])
 def test_a_power_cut(
     site: Site, another: Door, base: Lives, change: StackCopy, level: Callable[[], str], moment: str
@@ -77,7 +94,10 @@ def test_a_power_cut(
     assert any("taken up again" in step.get("text", "") for step in site.server.journal())
     whole(site, base)
     assert site.server.levels() == {wanted}
-    call.answer(120).ended(UNREACHABLE)
+    # what followed the transaction may live a moment longer than the transaction
+    first = call.answer(120)
+    assert first.code in {UNREACHABLE, NOT_UNDONE}, first.text
+    assert "cannot be reached" in first.error["message"] or "was cut off" in first.error["message"]
     until("nothing of the run is left here", lambda: processes_of(another) == [], 10)
     site.door.call("deploy", "-s", change.path).ended(0)
     assert site.server.levels() == {wanted}
