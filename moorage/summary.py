@@ -16,6 +16,7 @@ _WORDS = {
     1: "failed", 2: "configuration error", 3: "preflight failed", 4: "failed, the last good release is back",
     5: "failed, not undone", 6: "locked by another run", 7: "unreachable", 10: "differences", 130: "interrupted",
 }  # fmt: skip
+_CHANGES = 3  # services whose changes are shown for each release; --json has all
 _ERROR_PARTS = ("found", "expected", "fix")
 
 
@@ -32,6 +33,8 @@ def show(terminal: Terminal, result: Result, next_step: str = "") -> None:
         _show_error(terminal, "", result.error)
     state = "ok" if result.ok else _WORDS.get(result.exit_code, "failed")
     changed = "changed" if result.changed else "nothing changed"
+    if result.verb in ("plan", "drift"):
+        changed = "differences found" if result.changed else "no difference"
     terminal.say(f"{result.verb}: {state}, {changed}, {result.duration_s:.1f} s")
     if result.run_dir:
         terminal.say(f"log: {result.run_dir}")
@@ -60,7 +63,7 @@ def _show_host(terminal: Terminal, verb: str, host: HostResult) -> None:
         terminal.table(titles, [_service_row(service) for service in host.services])
     if host.history:
         terminal.table(
-            ("RELEASE", "IN FORCE SINCE", "BY", "STACK", "IMAGES"), [_release_row(row) for row in host.history]
+            ("RELEASE", "IN FORCE SINCE", "BY", "STACK", "CHANGES"), [_release_row(row) for row in host.history]
         )
     _show_failed_checks(terminal, host)
     if host.error:
@@ -97,9 +100,10 @@ def _service_row(service: dict[str, Any]) -> tuple[str, ...]:
 
 def _release_row(row: dict[str, Any]) -> tuple[str, ...]:
     when = datetime.datetime.fromtimestamp(row["time"], tz=datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    images = " ".join(sorted({str(image).rpartition("/")[2] for image in row["images"].values()}))
+    changes = [f"{service}: {', '.join(lines)}" for service, lines in row["changes"].items()]
+    shown = "; ".join(changes[:_CHANGES]) + (f"; {len(changes) - _CHANGES} more" if len(changes) > _CHANGES else "")
     mark = "*" if row["in_force"] else ""
-    return f"{row['release']}{mark}", when, str(row["operator"]), str(row["stack"]), images
+    return f"{row['release']}{mark}", when, str(row["operator"]), str(row["stack"]), shown or "-"
 
 
 def _show_error(terminal: Terminal, host: str, error: dict[str, Any]) -> None:

@@ -107,6 +107,16 @@ def reasons(new: Release, old: Release, service: str) -> list[str]:
     return found + [f"secret {name}: changed" for name in sorted(used)]
 
 
+def between(new: Release, old: Release) -> dict[str, list[str]]:
+    """Return what differs between two releases, by service; a changed gateway is told in a word."""
+    found = {name: reasons(new, old, name) for name in new.bodies}
+    found.update({name: ["not in this release"] for name in old.bodies if name not in new.bodies})
+    for name, live in new.live.items():
+        if name in old.live and old.live[name].hash != live.hash:
+            found[name].append("another configuration")
+    return {name: lines for name, lines in sorted(found.items()) if lines}
+
+
 def _secret_names(body: Mapping[str, Any]) -> set[str]:
     names = used_in(body)
     for mount in body.get("volumes") or []:

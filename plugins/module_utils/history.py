@@ -114,25 +114,3 @@ def choose(project: str, wanted: str) -> Release:
             exit_code=PREFLIGHT,
         )
     return load(project, number)
-
-
-def answer_releases(request: Mapping[str, Any]) -> dict[str, Any]:
-    """List the releases that were in force, the latest first."""
-    engine.require()
-    project = request["project"]
-    current = current_number(project)
-    history = [_row(project, number, mark, current) for number, mark in committed(project).items()]
-    return {
-        "outcome": "releases", "exit_code": 0, "changed": False, "release": current or None, "history": history,
-        "summary": f"{len(history)} releases" + (f", {current} in force" if current else ", none in force"),
-    }  # fmt: skip
-
-
-def _row(project: str, number: str, mark: Mapping[str, Any], current: str) -> dict[str, Any]:
-    release = load(project, number)
-    record = release.record
-    return {
-        "release": number, "in_force": number == current, "time": mark["time"], "operator": mark["operator"],
-        "run": record.get("run", ""), "overlays": record.get("overlays", []), "profiles": record.get("profiles", []),
-        "images": {name: image.reference for name, image in sorted(release.images.items())},
-    }  # fmt: skip

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import places, unit
 from .deploying import answer_apply, answer_drift, answer_plan, answer_pull, answer_stage
 from .errors import MoorageError
-from .history import answer_releases
-from .inspecting import answer_destroy, answer_status, answer_verify
+from .inspecting import answer_destroy, answer_releases, answer_status, answer_verify
 from .journal import Journal, unfinished
 from .recovery import recover
 from .release import current_number
@@ -77,5 +76,5 @@ def _transaction(project: str, number: str, path: Path) -> int:
             return 0
         if journal.lines:
             return Transaction(project, journal).recover()
-        journal.add("begin", target=number, base=current_number(project), operator=unit.holder(project))
+        journal.add("begin", target=number, base=current_number(project), operator=unit.operator(project))
         return Transaction(project, journal).forward()

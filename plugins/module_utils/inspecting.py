@@ -9,7 +9,7 @@ import dataclasses
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import engine, places, unit
+from . import difference, engine, history, places, unit
 from .errors import MoorageError
 from .release import Release, current_number, load
 from .verification import fault_summary, verify
@@ -72,6 +72,33 @@ def answer_status(request: Mapping[str, Any]) -> Answer:
         "outcome": "status", "exit_code": 0, "changed": False, "release": release.number,
         "services": describe_services(release), "entrances": entrances(release), "record": dict(release.record),
         "summary": f"release {release.number}" + (f"; under way: {busy}" if busy else ""),
+    }  # fmt: skip
+
+
+def answer_releases(request: Mapping[str, Any]) -> Answer:
+    """List the releases that were in force, the latest first."""
+    engine.require()
+    project = request["project"]
+    current = current_number(project)
+    marks = history.committed(project)
+    kept = [load(project, number) for number in marks]
+    rows = [
+        {
+            "release": release.number,
+            "in_force": release.number == current,
+            "time": marks[release.number]["time"],
+            "operator": marks[release.number]["operator"],
+            "run": release.record.get("run", ""),
+            "overlays": release.record.get("overlays", []),
+            "profiles": release.record.get("profiles", []),
+            "images": {name: image.reference for name, image in sorted(release.images.items())},
+            "changes": difference.between(release, older) if older else {},
+        }
+        for release, older in zip(kept, [*kept[1:], None])
+    ]
+    return {
+        "outcome": "releases", "exit_code": 0, "changed": False, "release": current or None, "history": rows,
+        "summary": f"{len(rows)} releases" + (f", {current} in force" if current else ", none in force"),
     }  # fmt: skip
 
 

@@ -41,6 +41,11 @@ def holder(project: str) -> str:
     return _show(project, "Description")
 
 
+def operator(project: str) -> str:
+    """Return by whom."""
+    return holder(project).partition(" by ")[2].rpartition(" since ")[0]
+
+
 def _show(project: str, key: str) -> str:
     return engine.run(["systemctl", "show", "-p", key, "--value", name(project)])[1]
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import getpass
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +53,8 @@ def test_a_rollback_returns_to_the_release_before(site: Site, base: Lives, chang
     listed = history(site)
     assert [entry["release"] for entry in listed if entry["in_force"]] == [newer]
     older = listed[1]["release"]
+    assert listed[0]["changes"] == {"agents": ["environment.LOG_LEVEL: info -> debug"]}
+    assert listed[0]["operator"] == f"{getpass.getuser()}@{socket.gethostname()}"
 
     with site.server.left_alone():
         answer = site.door.call("rollback", "--check").ended(0)
