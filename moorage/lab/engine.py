@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import os
 import subprocess
 import time
@@ -157,6 +159,34 @@ def network_arguments(settings: Settings) -> list[str]:
     ]
 
 
+def refuse_taken(routes: list[dict[str, str]], settings: Settings) -> None:
+    """Refuse a subnet that an interface has already: Docker would make a network that nothing reaches.
+
+    Args:
+        routes: What `ip -json route` prints.
+        settings: The lab's.
+
+    Raises:
+        LabError: It overlaps a route that is not the default one.
+    """
+    for route in routes:
+        taken = route["dst"]
+        if taken != "default" and settings.subnet.overlaps(ipaddress.IPv4Network(taken, strict=False)):
+            device = route.get("dev", "")
+            raise LabError(
+                "The lab's addresses are taken.",
+                key="MOORAGE_LAB_SUBNET",
+                found=f"{taken} at {device}",
+                expected=f"no route to any part of {settings.subnet}",
+                fix="Choose another subnet, such as MOORAGE_LAB_SUBNET=10.87.0.0/24."
+                + (
+                    f" A bridge that a removed engine left goes with: ip link delete {device}"
+                    if "br-" in device
+                    else ""
+                ),
+            )
+
+
 def ensure_network(settings: Settings) -> None:
     """Make the lab's network if it is missing."""
     found = attempt(
@@ -170,6 +200,8 @@ def ensure_network(settings: Settings) -> None:
         ]
     )
     if found.returncode != 0:
+        routes = attempt(["ip", "-json", "-4", "route", "show"]).stdout
+        refuse_taken(json.loads(routes or b"[]"), settings)
         docker(
             *network_arguments(settings),
             what="Making the lab's network",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from moorage.lab import engine
+from moorage.lab.errors import LabError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,3 +59,13 @@ def test_the_network_has_a_fixed_subnet_and_carries_the_labs_label(settings: Set
         *["network", "create", "--driver", "bridge", "--label", "moorage.lab=moorage-lab"],
         *["--subnet", "172.30.77.0/24", "--ip-range", "172.30.77.128/25", "moorage-lab"],
     ]
+
+
+def test_a_subnet_that_an_interface_has_is_refused_with_its_name(settings: Settings) -> None:
+    subnet = settings.subnet
+    engine.refuse_taken([{"dst": "default", "dev": "eth0"}, {"dst": "198.51.100.0/24", "dev": "eth0"}], settings)
+    for taken in (str(subnet), str(subnet.supernet(4)), str(subnet.network_address)):
+        with pytest.raises(LabError) as caught:
+            engine.refuse_taken([{"dst": "default"}, {"dst": taken, "dev": "br-0123"}], settings)
+        assert caught.value.as_dict()["found"] == f"{taken} at br-0123"
+        assert "ip link delete br-0123" in caught.value.as_dict()["fix"]
