@@ -103,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     provision = add("provision", help="prepare the hosts", parents=[output, common, _check_options()])
     provision.add_argument("--deploy", action="store_true", help="then deploy the stacks too")
     add("deploy", help="bring the stacks to what their files say", parents=[output, common, _check_options()])
+    add("doctor", help="everything that would make a deploy fail, before the first change", parents=[output, common])
     add("plan", help="what a deploy would change; exit code 10 if anything", parents=[output, common])
     add("releases", help="what was in force on the hosts, and what rollback can return to", parents=[output, common])
     rollback = add("rollback", help="return to an earlier release, whole", parents=[output, common, _check_options()])

@@ -115,6 +115,10 @@ class Provisioner:
         """List the releases that the hosts keep."""
         return self._run("releases", "releases", on_event)
 
+    def doctor(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """Find everything that would make a deploy fail, and change nothing."""
+        return self._run("doctor", "doctor", on_event, stacks_needed=True)
+
     def verify(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
         """Ask every probe of the stacks."""
         return self._run("verify", "verify", on_event)

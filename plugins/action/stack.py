@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from ansible_collections.moorage.stacks.plugins.module_utils.errors import Moora
 from ansible_collections.moorage.stacks.plugins.plugin_utils import host_program, stack_request
 from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import load_stack
 
-_WITH_STACK = ("plan", "stage")
-_READ_ONLY = ("verify", "drift", "status", "releases")
+_WITH_STACK = ("plan", "stage", "doctor")
+_READ_ONLY = ("doctor", "verify", "drift", "status", "releases")
 
 
 class ActionModule(ActionBase):
@@ -55,6 +56,7 @@ class ActionModule(ActionBase):
             "accept_volumes": arguments["accept_volumes"], "accept_downgrades": arguments["accept_downgrades"],
             "number": arguments["number"],
             "images": arguments["images"], "operator": arguments["operator"], "with_data": arguments["with_data"],
+            "time": time.time(),
         }  # fmt: skip
         name = arguments["project"]
         if verb in _WITH_STACK and not arguments["number"]:
@@ -113,7 +115,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "verb": {
         "type": "str",
         "required": True,
-        "choices": ["plan", "pull", "stage", "apply", "verify", "drift", "status", "releases", "destroy"],
+        "choices": ["plan", "pull", "stage", "apply", "doctor", "verify", "drift", "status", "releases", "destroy"],
     },
     "name": {"type": "str", "default": ""},
     "path": {"type": "str", "default": ""},

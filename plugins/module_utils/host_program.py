@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import places, unit
 from .deploying import answer_apply, answer_drift, answer_plan, answer_pull, answer_stage
+from .doctor import answer_doctor
 from .errors import MoorageError
 from .inspecting import answer_destroy, answer_releases, answer_status, answer_verify
 from .journal import Journal, unfinished
@@ -37,6 +38,7 @@ _VERBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "apply": answer_apply,
     "verify": answer_verify,
     "status": answer_status,
+    "doctor": answer_doctor,
     "drift": answer_drift,
     "releases": answer_releases,
     "destroy": answer_destroy,

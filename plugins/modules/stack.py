@@ -17,11 +17,12 @@ options:
   verb:
     type: str
     required: true
-    choices: [plan, pull, stage, apply, verify, drift, status, releases, destroy]
+    choices: [plan, pull, stage, apply, doctor, verify, drift, status, releases, destroy]
     description:
       - C(plan) says what a deploy would change, and verifies when that is nothing.
       - C(pull) pulls images, C(stage) writes a release; nothing that runs is touched.
       - C(apply) runs the transaction that brings a release in force, or brings the old one back.
+      - C(doctor) finds everything that would make a deploy fail.
       - C(verify) makes every check, C(drift) says how the host differs from the release in force.
       - C(status) tells what runs, C(releases) lists what was in force,
         C(destroy) removes the stack.

@@ -53,12 +53,7 @@ def differing(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_one_variable_of_one_service_recreates_its_container_alone(site: Site, base: Lives, change: StackCopy) -> None:
-    change.replace(
-        "    environment: *application-environment\n    x-moorage:\n      layer: services\n      stable_for: 1s\n"
-        "      routes: [{path: /api/agents/",
-        "    environment: {<<: *application-environment, LOG_LEVEL: debug}\n    x-moorage:\n      layer: services\n"
-        "      stable_for: 1s\n      routes: [{path: /api/agents/",
-    )
+    change.agents_log_level("debug")
     planned = rehearsed(site, change.path)
     assert planned.plan == {"recreate": ["agents"]}
     assert "environment.LOG_LEVEL: info -> debug" in planned.text

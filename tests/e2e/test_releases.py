@@ -30,14 +30,6 @@ def differences(answer: Answer) -> dict[str, list[str]]:
     return answer.plan
 
 
-def with_log_level(change: StackCopy, level: str) -> StackCopy:
-    rest = "    x-moorage:\n      layer: services\n      stable_for: 1s\n      routes: [{path: /api/agents/"
-    return change.replace(
-        f"    environment: *application-environment\n{rest}",
-        f"    environment: {{<<: *application-environment, LOG_LEVEL: {level}}}\n{rest}",
-    )
-
-
 def test_a_plan_without_differences_ends_with_0(site: Site, base: Lives) -> None:  # noqa: ARG001
     with site.server.left_alone():
         answer = site.door.call("plan", "-s", site.quick).ended(0)
@@ -46,7 +38,7 @@ def test_a_plan_without_differences_ends_with_0(site: Site, base: Lives) -> None
 
 
 def test_a_rollback_returns_to_the_release_before(site: Site, base: Lives, change: StackCopy) -> None:
-    with_log_level(change, "debug")
+    change.agents_log_level("debug")
     with site.server.left_alone():
         assert differences(site.door.call("plan", "-s", change.path)) == {"recreate": ["agents"]}
     newer = site.door.call("deploy", "-s", change.path).ended(0).host["releases"]["oberaconnect"]

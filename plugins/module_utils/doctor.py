@@ -1,0 +1,174 @@
+# Copyright (c) Moorage contributors
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that would make a deploy fail, in one report; nothing is changed for it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import ipaddress
+import json
+import os
+import platform
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from . import difference, engine, places, planning
+from .candidate import Candidate
+from .drafting import draft
+from .errors import PREFLIGHT, MoorageError
+from .journal import unfinished
+from .preflight import Accepted
+from .release import Release, current_number, load
+from .verification import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CLOCK_SECONDS = 60.0
+_FREE_BYTES = 2 * 1024**3
+_FREE_INODES = 0.05
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+
+
+def answer_doctor(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Make every check that needs no change: of the host, of the stack on it, of the images it would pull."""
+    checks = [*_clock(request["time"]), *_engine()]
+    if all(check.ok for check in checks if check.name == "engine"):
+        checks += _space()
+        checks += _leftovers(request["project"])
+        checks += _stack(request)
+    faults = [check for check in checks if not check.ok]
+    answer: dict[str, Any] = {
+        "outcome": "not ready" if faults else "ready",
+        "exit_code": PREFLIGHT if faults else 0,
+        "changed": False,
+        "checks": [dataclasses.asdict(check) for check in checks],
+        "summary": f"{len(faults)} of {len(checks)} checks failed" if faults else f"{len(checks)} checks passed",
+    }
+    if faults:
+        details = "; ".join(check.detail for check in faults)
+        answer["error"] = {"message": f"a deploy would fail: {details}", "fix": faults[0].fix}
+    return answer
+
+
+def _refused(name: str, error: MoorageError) -> Check:
+    found = f"; found: {error.found}" if error.found else ""
+    return Check(name, "", False, f"{error.message}{found}", error.fix)
+
+
+def _engine() -> list[Check]:
+    try:
+        version, compose = engine.versions()
+    except MoorageError as error:
+        return [_refused("engine", error)]
+    return [Check("engine", "", True, f"Docker Engine {version}, Compose {compose}")]
+
+
+def _clock(controller: float) -> list[Check]:
+    away = time.time() - controller
+    detail = f"the host's clock is {abs(away):.0f} s {'ahead of' if away > 0 else 'behind'} the controller's"
+    bad = abs(away) > _CLOCK_SECONDS
+    return [Check("clock", "", not bad, detail if bad else "", "timedatectl set-ntp true" if bad else "")]
+
+
+def _space() -> list[Check]:
+    found = []
+    for folder in dict.fromkeys((str(engine.call("GET", "/info")["DockerRootDir"]), "/var/lib", "/etc")):
+        status = os.statvfs(folder)
+        free = status.f_bavail * status.f_frsize
+        inodes = status.f_favail / status.f_files if status.f_files else 1.0
+        detail = ""
+        if free < _FREE_BYTES:
+            detail = f"{free / 1024**3:.1f} GiB are free at {folder}; images and data want {_FREE_BYTES // 1024**3} GiB"
+        elif inodes < _FREE_INODES:
+            detail = f"{inodes:.0%} of the inodes are free at {folder}"
+        fix = f"make room: df -h {folder}; docker system df" if detail else ""
+        found.append(Check(f"space {folder}", "", not detail, detail, fix))
+    return found
+
+
+def _leftovers(project: str) -> list[Check]:
+    folder = places.transactions(project)
+    left = unfinished(folder) if folder.exists() else None
+    detail = f"an earlier transaction has not come to its end: {left}" if left else ""
+    return [Check("transaction", "", not left, detail, "deploy takes it up and ends it" if left else "")]
+
+
+def _stack(request: Mapping[str, Any]) -> list[Check]:
+    try:
+        candidate = Candidate.from_request(request)
+        release = draft(candidate).release
+        number = current_number(request["project"])
+        base = load(request["project"], number) if number else None
+        plan = planning.plan(release, base, Accepted())
+    except MoorageError as error:
+        return [_refused("stack", error)]
+    memory, total = _memory(release), _total_memory()
+    detail = f"the services may use {memory / 1024**3:.1f} GiB, and the host has {total / 1024**3:.1f} GiB"
+    fix = "lower the limits, or take a larger host"
+    found = [*plan.checks, Check("memory", "", memory <= total, detail, "" if memory <= total else fix)]
+    return found + _subnets(release) + _images(release) + _damage(base)
+
+
+def _damage(base: Release | None) -> list[Check]:
+    files = difference.damaged_files(base) if base else []
+    return [Check("files", "", False, f"{file} was changed or removed by hand", "deploy again") for file in files]
+
+
+def _memory(release: Release) -> int:
+    return sum(_limit(body) for body in release.bodies.values())
+
+
+def _limit(body: Mapping[str, Any]) -> int:
+    limits = ((body.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    return int(body.get("mem_limit") or limits.get("memory") or 0)
+
+
+def _total_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _subnets(release: Release) -> list[Check]:
+    """A network whose addresses the host already reaches elsewhere cuts the host off from there."""
+    existing = {network["Name"] for network in engine.call("GET", "/networks")}
+    text = engine.run(["ip", "-json", "-4", "route", "show"])[1]
+    routes = [route["dst"] for route in json.loads(text or "[]") if route["dst"] != "default"]
+    found = []
+    for name, definition in release.networks.items():
+        if name in existing:
+            continue
+        for entry in (definition.get("ipam") or {}).get("config") or []:
+            subnet = ipaddress.ip_network(entry["subnet"], strict=False) if entry.get("subnet") else None
+            taken = [r for r in routes if subnet and subnet.version == 4 and subnet.overlaps(ipaddress.ip_network(r))]
+            if taken:
+                detail = f"the subnet {subnet} of network {name} overlaps the host's route to {taken[0]}"
+                found.append(Check(f"network {name}", "", False, detail, "give the network another subnet"))
+    return found
+
+
+def _images(release: Release) -> list[Check]:
+    """Ask the registries for what is missing, as the Engine would: with its mirrors and certificates."""
+    missing = {image.reference: name for name, image in release.images.items() if not image.id}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        return list(pool.map(_image, missing, missing.values()))
+
+
+def _image(reference: str, service: str) -> Check:
+    name = f"image {reference}"
+    try:
+        found = engine.call("GET", f"/distribution/{quote(reference, safe='/:@')}/json")
+    except MoorageError as error:
+        return Check(
+            name, service, False, f"{reference}: {error.message}", "check the name, the registry and its login"
+        )
+    if found is None:
+        return Check(name, service, False, f"{reference} is not in its registry", "correct the name or the tag")
+    wanted = _ARCHITECTURES.get(platform.machine(), platform.machine())
+    offered = {entry.get("architecture", "") for entry in found.get("Platforms") or []} - {"", "unknown"}
+    if offered and wanted not in offered:
+        detail = f"{reference} is there for {', '.join(sorted(offered))}, and this host is {wanted}"
+        return Check(name, service, False, detail, "take an image that is built for this host")
+    return Check(name, service, True)
