@@ -19,12 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PREFIX = "run-"
+# The path of a Unix socket has 107 bytes; ssh takes 17 of them for a moment.
+_LONGEST_SOCKET = 107 - 17
 
 
 def memory_folder() -> Path:
-    """Return this user's own 0700 folder on a file system that is kept in memory, made if needed."""
+    """Return this user's own 0700 folder on a file system that is kept in memory, made if needed.
+
+    A runtime folder whose path is too long for ssh's sockets is passed over.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    bases = [Path(runtime)] if runtime else []
+    socket = f"{runtime}/moorage-{os.getuid()}/ssh/0123456789"  # Ansible's names have ten digits
+    bases = [Path(runtime)] if runtime and len(os.fsencode(socket)) <= _LONGEST_SOCKET else []
     bases += [Path("/dev/shm"), Path(tempfile.gettempdir())]  # noqa: S108 (0700, its owner is checked)
     base = next(path for path in bases if path.is_dir() and os.access(path, os.W_OK | os.X_OK))
     folder = base / f"moorage-{os.getuid()}"

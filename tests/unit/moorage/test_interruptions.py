@@ -66,11 +66,12 @@ def test_nothing_is_left(
     command: list[str],
     variables: dict[str, str],
     tmp_path: Path,
+    runtime: Path,
     number: signal.Signals,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    process, pids = start(command, {**variables, "XDG_RUNTIME_DIR": str(tmp_path)}, tmp_path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    process, pids = start(command, {**variables, "XDG_RUNTIME_DIR": str(runtime)}, tmp_path)
     assert len(pids) > 8
     began = {pid: processes.start_time(pid) for pid in pids}
     assert list(workspace.memory_folder().glob("run-*")) != []
@@ -86,10 +87,10 @@ def test_nothing_is_left(
 
 
 def test_a_killed_child_is_reported_and_its_folder_swept(
-    command: list[str], variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: list[str], variables: dict[str, str], tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    process, pids = start(command, {**variables, "XDG_RUNTIME_DIR": str(tmp_path)}, tmp_path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    process, pids = start(command, {**variables, "XDG_RUNTIME_DIR": str(runtime)}, tmp_path)
     began = {pid: processes.start_time(pid) for pid in pids}
     (child,) = [pid for pid in pids if b"moorage.execution" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     Path(f"/proc/{child}/stat").read_text()
