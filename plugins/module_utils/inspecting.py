@@ -9,7 +9,7 @@ import dataclasses
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, history, places, unit
+from . import audit, difference, engine, history, places, unit
 from .errors import MoorageError
 from .release import Release, current_number, load
 from .verification import fault_summary, verify
@@ -173,16 +173,24 @@ def answer_destroy(request: Mapping[str, Any]) -> Answer:
         engine.call("DELETE", f"/networks/{network['Id']}", absent=(403, 404, 409))
         removed.append(f"network {network['Name']}")
     if request["with_data"]:
-        for volume in engine.call("GET", "/volumes", filters=label)["Volumes"] or []:
-            engine.call("DELETE", f"/volumes/{volume['Name']}")
-            removed.append(f"volume {volume['Name']}")
-        for folder in (places.state(project), places.secrets(project), places.data(project)):
-            if folder.exists():
-                shutil.rmtree(folder)
-                removed.append(str(folder))
+        removed += _remove_data(project, label)
     elif places.current(project).is_symlink():
         places.current(project).unlink()
+    if removed:
+        audit.note("destroy", project, request["operator"], removed=removed)
     return {
         "outcome": "destroyed", "exit_code": 0, "changed": bool(removed), "release": None, "removed": removed,
         "summary": f"removed {len(removed)} things" + ("" if request["with_data"] else "; volumes and releases stay"),
     }  # fmt: skip
+
+
+def _remove_data(project: str, label: str) -> list[str]:
+    removed = []
+    for volume in engine.call("GET", "/volumes", filters=label)["Volumes"] or []:
+        engine.call("DELETE", f"/volumes/{volume['Name']}")
+        removed.append(f"volume {volume['Name']}")
+    for folder in (places.state(project), places.secrets(project), places.data(project)):
+        if folder.exists():
+            shutil.rmtree(folder)
+            removed.append(str(folder))
+    return removed

@@ -11,6 +11,7 @@ STATE = Path("/var/lib/moorage")
 SECRETS = Path("/etc/moorage")
 DATA = Path("/srv/moorage")
 RUN = Path("/run/moorage")
+AUDIT = Path("/var/log/moorage/audit.jsonl")
 
 
 def state(project: str) -> Path:

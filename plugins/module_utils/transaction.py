@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import time
 
-from . import difference, engine, history, places, preflight, staging, verification
+from . import audit, difference, engine, history, places, preflight, staging, verification
 from .atomic_write import link
 from .errors import NOT_UNDONE, PREFLIGHT, UNDONE, MoorageError
 from .healing import heal
@@ -200,6 +200,13 @@ class Transaction:
         if result == FAILED:
             with contextlib.suppress(MoorageError):
                 left = difference.actual(self.target)
+        begin = self.journal.events("begin")[0]
+        audit.note(
+            "apply", self.project, begin["operator"], release=self.target.number, result=result,
+            base=self.base.number if self.base else "", run=self.target.record.get("run", ""),
+            seconds=round(time.time() - begin["time"], 1),
+            reason=reason.message.partition("; log: ")[0] if reason else "",  # what a container logs stays its own
+        )  # fmt: skip
         self.journal.add(
             DONE, result=result, release=current_number(self.project), reason=reason.message if reason else "",
             fix=reason.fix if reason else "", undo_faults=faults or [], left=left,

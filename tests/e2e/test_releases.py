@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import socket
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,9 @@ def test_a_release_that_failed_is_nothing_to_return_to(site: Site, base: Lives, 
     change.replace("/rag-engine:${OBERACONNECT_TAG:-1.0}", "/rag-engine:broken")
     site.door.call("deploy", "-s", change.path).ended(4)
     assert history(site) == before
+    entry = json.loads(site.server.shell("tail -1 /var/log/moorage/audit.jsonl"))
+    assert (entry["action"], entry["result"], entry["base"]) == ("apply", "rolled_back", before[0]["release"])
+    assert "rag-engine" in entry["reason"]
     assert {name: life for name, life in site.server.lives().items() if name != "rag-engine"} == {
         name: life for name, life in base.items() if name != "rag-engine"
     }

@@ -12,7 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-FOLDERS = ("/etc/moorage", "/var/lib/moorage", "/srv/moorage", "/usr/local/lib/moorage", "/run/moorage")
+FOLDERS = (
+    "/etc/moorage",
+    "/var/lib/moorage",
+    "/srv/moorage",
+    "/usr/local/lib/moorage",
+    "/run/moorage",
+    "/var/log/moorage",
+)
 # private folders come and go in it, by design, while a plan is made
 NO_TIME = Path("/run/moorage")
 
