@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import places, unit
+from . import places, transaction, unit
 from .deploying import answer_apply, answer_drift, answer_plan, answer_pull, answer_stage
 from .doctor import answer_doctor
 from .errors import MoorageError
@@ -23,7 +23,6 @@ from .inspecting import answer_destroy, answer_releases, answer_status, answer_v
 from .journal import Journal, unfinished
 from .recovery import recover
 from .release import current_number
-from .transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,11 +71,11 @@ def _transaction(project: str, number: str, path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         left = unfinished(places.transactions(project))
         if left and left != path:
-            Transaction(project, Journal.open(left)).recover()
+            transaction.run(project, Journal.open(left), recover=True)
         journal = Journal.open(path)
         if journal.finished:
             return 0
         if journal.lines:
-            return Transaction(project, journal).recover()
+            return transaction.run(project, journal, recover=True)
         journal.add("begin", target=number, base=current_number(project), operator=unit.operator(project))
-        return Transaction(project, journal).forward()
+        return transaction.run(project, journal)

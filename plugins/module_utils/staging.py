@@ -12,6 +12,7 @@ import concurrent.futures
 import contextlib
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _PULLS = 4
 _PULL_SECONDS = 1800.0
+_STAGED_SECONDS = 3600.0
 
 
 def stage(candidate: Candidate) -> Release:
@@ -143,7 +145,9 @@ def _test_gateways(drafted: Draft) -> None:
 def sweep(current: Release) -> None:
     """Remove releases beyond the kept ones and failed ones, with the file sets and tags that only they used."""
     project = current.project
-    kept = {*list(history.committed(project))[: current.stack.keep_releases], current.number}
+    committed = history.committed(project)
+    staged = [number for number in numbers(project) if number not in committed and _young(project, number)]
+    kept = {*list(committed)[: current.stack.keep_releases], current.number, *staged}
     used: set[str] = set()
     tags: set[str] = set()
     secret_files: set[str] = set()
@@ -162,6 +166,11 @@ def sweep(current: Release) -> None:
                 engine.call("DELETE", f"/images/{tag}", absent=(404, 409))
     for journal in sorted(places.transactions(project).glob("*.jsonl"))[:-20]:
         journal.unlink()
+
+
+def _young(project: str, number: str) -> bool:
+    """Return whether another run may be about to apply a release: that comes within moments of its writing."""
+    return time.time() - (places.releases(project) / number).stat().st_mtime < _STAGED_SECONDS
 
 
 def _sweep_files(project: str, used: set[str], secret_files: set[str]) -> None:

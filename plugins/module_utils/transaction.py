@@ -24,6 +24,25 @@ COMMITTED, REJECTED, UNDONE_RESULT, FAILED = "committed", "rejected", "rolled_ba
 EXIT_CODES = {COMMITTED: 0, REJECTED: PREFLIGHT, UNDONE_RESULT: UNDONE, FAILED: NOT_UNDONE}
 
 
+def run(project: str, journal: Journal, *, recover: bool = False) -> int:
+    """Run a transaction, or take it up again; one whose releases cannot be read ends at once, and says so.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        transaction = Transaction(project, journal)
+    except MoorageError as error:
+        touched = bool(journal.events("touch"))
+        result = FAILED if touched else REJECTED
+        journal.add(
+            DONE, result=result, release=current_number(project), reason=error.message, fix=error.fix,
+            undo_faults=[str(error)] if touched else [], left={},
+        )  # fmt: skip
+        return EXIT_CODES[result]
+    return transaction.recover() if recover else transaction.forward()
+
+
 class Transaction:
     """One transaction; its journal holds all that it must remember."""
 
