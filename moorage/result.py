@@ -15,6 +15,9 @@ SCHEMA = "moorage.result/1"
 # several hosts with different outcomes: the first of these that occurred
 PRECEDENCE = (5, 4, 1, 7, 6, 3, 2, 10)
 UNREACHABLE = 7
+DIFFERENCES = 10
+# verbs whose question is whether anything differs
+COMPARING = ("plan", "drift")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
+from moorage.result import COMPARING
+
 if TYPE_CHECKING:
     from moorage.result import HostResult, Result
     from moorage.terminal import Terminal
@@ -33,7 +35,7 @@ def show(terminal: Terminal, result: Result, next_step: str = "") -> None:
         _show_error(terminal, "", result.error)
     state = "ok" if result.ok else _WORDS.get(result.exit_code, "failed")
     changed = "changed" if result.changed else "nothing changed"
-    if result.verb in ("plan", "drift"):
+    if result.verb in COMPARING:
         changed = "differences found" if result.changed else "no difference"
     terminal.say(f"{result.verb}: {state}, {changed}, {result.duration_s:.1f} s")
     if result.run_dir:
@@ -56,7 +58,7 @@ def _row(host: HostResult) -> tuple[str, str, str, str]:
 
 def _show_host(terminal: Terminal, verb: str, host: HostResult) -> None:
     for stack, plan in host.plan.items():
-        if verb in ("plan", "drift") or (host.changed and verb in ("deploy", "rollback")):
+        if verb in COMPARING or (host.changed and verb in ("deploy", "rollback")):
             _show_plan(terminal, host.name, stack, plan)
     if verb == "status" and host.services:
         titles = ("SERVICE", "LAYER", "STATE", "HEALTH", "PORTS", "IMAGE")

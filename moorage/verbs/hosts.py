@@ -15,6 +15,7 @@ from ansible_collections.moorage.stacks.plugins.module_utils.errors import Moora
 
 from moorage import progress, summary
 from moorage.provisioner import Provisioner
+from moorage.result import COMPARING, DIFFERENCES
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +37,6 @@ _NEXT = {
     "releases": "./runner.py rollback",
     "rollback": "./runner.py status",
 }
-DIFFERENCES = 10
 
 
 def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
         if planned.changed and terminal.ask("Go on? [y/N]").lower() not in ("y", "yes"):
             raise MoorageError(f"no {verb}", found="the answer was no", fix="nothing was changed")
     result = follow(terminal, provisioner, action(arguments, terminal, provisioner))
-    if verb in ("plan", "drift") and result.ok and result.changed:
+    if verb in COMPARING and result.ok and result.changed:
         result.exit_code = DIFFERENCES
     summary.show(terminal, result, _next_step(verb, result, arguments))
     return result.exit_code
@@ -166,7 +166,7 @@ def _next_step(verb: str, result: Result, arguments: argparse.Namespace) -> str:
     if result.ok:
         if verb == "provision" and arguments.deploy:
             verb = "deploy"
-        if verb in ("plan", "drift") and not result.changed:
+        if verb in COMPARING and not result.changed:
             return ""
         return f"{_NEXT[verb]}{options}" if _NEXT[verb] else ""
     if result.exit_code in (4, 5, 130):

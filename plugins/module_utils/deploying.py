@@ -52,7 +52,7 @@ def answer_drift(request: Mapping[str, Any]) -> Answer:
     """Say how the host differs from the release in force, whatever the stack's files say by now."""
     engine.require()
     base = in_force(request["project"])
-    answer = _planned(base, base, {"accept_volumes": [], "accept_downgrades": [], **request}, None)
+    answer = _planned(base, base, request, None)
     damaged = difference.damaged_files(base)
     if damaged:
         answer["drifted_files"] = damaged

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -19,14 +20,33 @@ from .secret_store import used_in
 LIVE = "live:"
 
 
-def container_fault(container: dict[str, Any], release: Release, service: str, networks: Mapping[str, str]) -> str:
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """What a host's containers are held against besides the release, read once for all of them.
+
+    Attributes:
+        networks: The name of each network on the host to its id.
+        left: How the last deploy left each container, by its id.
+    """
+
+    networks: Mapping[str, str]
+    left: Mapping[str, Mapping[str, Any]]
+
+
+def surroundings(project: str) -> Surroundings:
+    """Look at the networks of this host, and at how the project's containers were left."""
+    networks = {network["Name"]: network["Id"] for network in engine.call("GET", "/networks")}
+    return Surroundings(networks, history.left(project))
+
+
+def container_fault(container: dict[str, Any], release: Release, service: str, around: Surroundings) -> str:
     """Return why a container is not what the release wants, or an empty string.
 
     Args:
         container: The inspected container.
         release: The release.
         service: The container's service.
-        networks: The name of each network on the host to its id.
+        around: The container's surroundings.
     """
     state = container["State"]
     if container["Config"]["Labels"].get(engine.SPECIFICATION_LABEL) != release.specifications[service]:
@@ -39,7 +59,7 @@ def container_fault(container: dict[str, Any], release: Release, service: str, n
         return f"is {state['Status']}"
     if not engine.alive(container):
         return f"is a ghost: its process {state['Pid']} is gone"
-    return _network_fault(container, release, service, networks) or history.hand_made(release.project, container)
+    return _network_fault(container, release, service, around.networks) or history.hand_made(container, around.left)
 
 
 def _network_fault(container: dict[str, Any], release: Release, service: str, networks: Mapping[str, str]) -> str:
@@ -62,13 +82,13 @@ def _network_fault(container: dict[str, Any], release: Release, service: str, ne
 
 def actual(release: Release) -> dict[str, str]:
     """Return how what runs on this host differs from a release: service to reason, empty when not."""
-    networks = {network["Name"]: network["Id"] for network in engine.call("GET", "/networks")}
+    around = surroundings(release.project)
     running = engine.by_service(release.project)
     found: dict[str, str] = {}
     for service in release.stack.services:
         copies = running.get(service, [])
         if len(copies) == 1:
-            reason = container_fault(copies[0], release, service, networks)
+            reason = container_fault(copies[0], release, service, around)
         else:
             reason = f"has {len(copies)} containers" if copies else "has no container"
         if reason:

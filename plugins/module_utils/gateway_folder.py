@@ -17,14 +17,12 @@ from . import engine, file_sets
 from .atomic_write import link
 from .errors import MoorageError
 from .gateway import identity
-from .gateway_host import CURRENT, configuration_fault, image_fault, workers
+from .gateway_host import CURRENT, configuration_fault, image_fault, wait_until_loaded, workers
 from .places import make_readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-_POLL_SECONDS = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,15 +203,7 @@ class GatewayFolder:
 
     def _wait(self, files: Mapping[str, str], former: set[str]) -> str:
         """Wait until nginx runs these files and its former workers are gone; return why not, or an empty string."""
-        end = time.monotonic() + self.wait_seconds
-        while True:
-            container = self._inspected()
-            reason = configuration_fault(container, identity(files.get("nginx.conf", "")))
-            if not reason and container and former & workers(container):
-                reason = "its former workers still take requests"
-            if not reason or time.monotonic() > end:
-                return reason
-            time.sleep(_POLL_SECONDS)  # a poll: nginx starts and reloads within milliseconds
+        return wait_until_loaded(self._inspected, identity(files.get("nginx.conf", "")), former, self.wait_seconds)
 
     def _undo(self, checksum: str, before: str) -> str:
         """Put the former configuration back in force; return what is in force then."""

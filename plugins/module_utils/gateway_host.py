@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from . import engine, probes
@@ -13,9 +14,13 @@ from .network_namespace import inside
 from .stack import HttpCheck
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    Look = Callable[[], "dict[str, Any] | None"]
+
 CURRENT = "current"
+_POLL_SECONDS = 0.1
 
 
 def configuration_fault(container: dict[str, Any] | None, wanted: str) -> str:
@@ -43,6 +48,26 @@ def workers(container: dict[str, Any]) -> set[str]:
     found = engine.call("GET", f"/containers/{container['Id']}/top", absent=(304, 404, 409), ps_args="-eo pid,args")
     rows = (found or {}).get("Processes") or []
     return {pid for pid, title in rows if "worker process" in title and "shutting down" not in title}
+
+
+def wait_until_loaded(look: Look, wanted: str, former: set[str], seconds: float) -> str:
+    """Wait until nginx runs a configuration and its former workers are gone; return why not, or an empty string.
+
+    Args:
+        look: Returns the inspected container, or None.
+        wanted: The identity that the configuration answers with.
+        former: The workers before the reload.
+        seconds: For how long.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        container = look()
+        reason = configuration_fault(container, wanted)
+        if not reason and container and former & workers(container):
+            reason = "its former workers still take requests"
+        if not reason or time.monotonic() > end:
+            return reason
+        time.sleep(_POLL_SECONDS)  # a poll: nginx starts and reloads within milliseconds
 
 
 def image_fault(folder: Path, mount: str, image: str, *, pull: str = "never") -> str:

@@ -42,20 +42,26 @@ def mark(release: Release, operator: str) -> None:
     write(release.folder / _MARK, text.encode(), mode=0o600)
 
 
-def hand_made(project: str, container: Mapping[str, Any]) -> str:
+def left(project: str) -> dict[str, dict[str, Any]]:
+    """Return how the last deploy left each container, by its id: what ``hand_made`` compares with."""
+    found: dict[str, dict[str, Any]] = _read(places.current(project)).get("containers", {})
+    return found
+
+
+def hand_made(container: Mapping[str, Any], containers: Mapping[str, Mapping[str, Any]]) -> str:
     """Return what ``docker update`` or ``docker rename`` changed since the last deploy, or an empty string."""
-    left = _read(places.current(project)).get("containers", {}).get(container["Id"])
-    if left is None:
+    before = containers.get(container["Id"])
+    if before is None:
         return ""
     now = _changeable(container)
-    changed = [f"{name} {left[name]} -> {now[name]}" for name in now if left.get(name) != now[name]]
+    changed = [f"{name} {before[name]} -> {now[name]}" for name in now if before.get(name) != now[name]]
     return f"was changed by hand: {', '.join(changed)}" if changed else ""
 
 
 def damaged_secret_files(release: Release) -> list[str]:
     """Return the release's secret files that are gone, or have another content, owner or mode."""
-    left = _read(release.folder).get("secret_files", {})
-    return [path for path in release.secret_files() if (seal := _seal(path)) is None or left.get(path, seal) != seal]
+    seals = _read(release.folder).get("secret_files", {})
+    return [path for path in release.secret_files() if (seal := _seal(path)) is None or seals.get(path, seal) != seal]
 
 
 def _changeable(container: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,10 +78,9 @@ class Placing:
 
     def _fault(self, release: Release, service: str) -> str:
         copies = engine.by_service(self.project).get(service, [])
-        networks = {network["Name"]: network["Id"] for network in engine.call("GET", "/networks")}
         if not copies:
             return "has no container"
-        fault = difference.container_fault(copies[0], release, service, networks)
+        fault = difference.container_fault(copies[0], release, service, difference.surroundings(self.project))
         # one that has ended by itself is judged when it is awaited
         return "" if fault == f"is {copies[0]['State']['Status']}" else fault
 
@@ -151,16 +150,13 @@ class Placing:
             return
         former = gateway_host.workers(copies[0])
         engine.call("POST", f"/containers/{copies[0]['Id']}/kill", signal=release.live[service].signal)
-        end = time.monotonic() + _RELOAD_SECONDS
-        while True:
-            reason = verification.configuration_fault(release, service, engine.by_service(self.project))
-            if not reason and not former & gateway_host.workers(copies[0]):
-                break
-            if time.monotonic() > end:
-                log = engine.run(["docker", "logs", "--tail", "5", copies[0]["Id"]])[1]
-                reason = reason or "its former workers still take requests"
-                raise MoorageError(f"{service}: the reload did not take: {reason}; {log}", key=service)
-            time.sleep(0.1)  # a poll: the new workers start within milliseconds
+        wanted = verification.identity(release, service)
+        reason = gateway_host.wait_until_loaded(
+            lambda: next(iter(self._copies(service)), None), wanted, former, _RELOAD_SECONDS
+        )
+        if reason:
+            log = engine.run(["docker", "logs", "--tail", "5", copies[0]["Id"]])[1]
+            raise MoorageError(f"{service}: the reload did not take: {reason}; {log}", key=service)
         self.journal.add("reloaded", what=service)
 
     def remove(self, service: str) -> None:

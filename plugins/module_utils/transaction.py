@@ -47,7 +47,7 @@ class Transaction:
     """One transaction; its journal holds all that it must remember."""
 
     def __init__(self, project: str, journal: Journal) -> None:
-        begin = journal.events("begin")[0]
+        self.begin = begin = journal.events("begin")[0]
         self.project = project
         self.journal = journal
         self.target = load(project, begin["target"])
@@ -171,7 +171,7 @@ class Transaction:
 
     def _commit(self) -> int:
         self.journal.add("phase", name="commit")
-        history.mark(self.target, self.journal.events("begin")[0]["operator"])
+        history.mark(self.target, self.begin["operator"])
         link(f"releases/{self.target.number}", places.current(self.project))
         return self._done(COMMITTED, None)
 
@@ -219,11 +219,10 @@ class Transaction:
         if result == FAILED:
             with contextlib.suppress(MoorageError):
                 left = difference.actual(self.target)
-        begin = self.journal.events("begin")[0]
         audit.note(
-            "apply", self.project, begin["operator"], release=self.target.number, result=result,
+            "apply", self.project, self.begin["operator"], release=self.target.number, result=result,
             base=self.base.number if self.base else "", run=self.target.record.get("run", ""),
-            seconds=round(time.time() - begin["time"], 1),
+            seconds=round(time.time() - self.begin["time"], 1),
             reason=reason.message.partition("; log: ")[0] if reason else "",  # what a container logs stays its own
         )  # fmt: skip
         self.journal.add(

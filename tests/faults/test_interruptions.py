@@ -16,7 +16,7 @@ from tests.servers.moment import awaited
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.servers.door import Door
+    from tests.servers.door import Call, Door
     from tests.servers.fixtures import Lives, Site
     from tests.servers.stack_copy import StackCopy
 
@@ -25,6 +25,15 @@ pytestmark = pytest.mark.docker
 LOCKED, UNREACHABLE, INTERRUPTED = 6, 7, 130
 # when the second of five services is being replaced
 MIDDLE = ("call-flow", "create")
+
+
+def in_the_middle(site: Site, door: Door, change: StackCopy, wanted: str) -> Call:
+    """Start a deploy of another environment; return when the server is in the middle of its apply."""
+    change.variables(LOG_LEVEL=wanted)
+    with awaited(site.server, *MIDDLE) as moment:
+        call = door.start("deploy", "-s", change.path)
+        moment.reached()
+    return call
 
 
 def ends_well(site: Site, wanted: str, journal: str) -> None:
@@ -40,10 +49,7 @@ def test_an_interrupted_runner(
     site: Site, another: Door, base: Lives, change: StackCopy, level: Callable[[], str], number: signal.Signals
 ) -> None:
     wanted = level()
-    change.variables(LOG_LEVEL=wanted)
-    with awaited(site.server, *MIDDLE) as moment:
-        call = another.start("deploy", "-s", change.path)
-        moment.reached()
+    call = in_the_middle(site, another, change, wanted)
     assert len(processes_of(another)) > 3
     journal = site.server.journals()[-1]
 
@@ -73,10 +79,7 @@ def test_a_lost_connection(
     level: Callable[[], str],
 ) -> None:
     wanted = level()
-    change.variables(LOG_LEVEL=wanted)
-    with awaited(site.server, *MIDDLE) as moment:
-        call = another.start("deploy", "-s", change.path)
-        moment.reached()
+    call = in_the_middle(site, another, change, wanted)
     journal = site.server.journals()[-1]
 
     # what serves logins, not what listens for new ones
@@ -98,10 +101,7 @@ def test_a_second_run_waits_or_says_who_is_at_work(
     level: Callable[[], str],
 ) -> None:
     wanted = level()
-    change.variables(LOG_LEVEL=wanted)
-    with awaited(site.server, *MIDDLE) as moment:
-        first = site.door.start("deploy", "-s", change.path)
-        moment.reached()
+    first = in_the_middle(site, site.door, change, wanted)
     impatient = another.start("deploy", "-s", site.quick, "-e", "compose_stack_wait_seconds=0")
     waiting = another.start("deploy", "-s", change.path)
 

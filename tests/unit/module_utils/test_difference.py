@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.moorage.stacks.plugins.module_utils import difference, file_sets, places, secret_store
+from ansible_collections.moorage.stacks.plugins.module_utils.difference import Surroundings
 from ansible_collections.moorage.stacks.plugins.module_utils.release import Image, LiveSet
 
 from tests.releases import release
@@ -117,7 +118,7 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
 def test_container(changes: dict[str, Any], fault: str) -> None:
     networks = {"shop_default": "n1", "other": "n2"}
 
-    assert difference.container_fault(container(**changes), release(), "db", networks) == fault
+    assert difference.container_fault(container(**changes), release(), "db", Surroundings(networks, {})) == fault
 
 
 @pytest.mark.parametrize(("status", "fault"), [(0, ""), (3, "is exited")])
@@ -128,7 +129,7 @@ def test_a_one_shot_service_may_end_well(status: int, fault: str) -> None:
     wanted = release(model={**model, "services": services})
     ended = container(state={"Status": "exited", "ExitCode": status, "Pid": 0})
 
-    assert difference.container_fault(ended, wanted, "db", {"shop_default": "n1"}) == fault
+    assert difference.container_fault(ended, wanted, "db", Surroundings({"shop_default": "n1"}, {})) == fault
 
 
 def test_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
