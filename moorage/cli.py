@@ -29,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["lab"]:
         return _lab(words[1:])
     arguments = parser().parse_args(_split_pytest(words))
+    if getattr(arguments, "action", None):
+        arguments.verb = f"{arguments.verb}-{arguments.action}"
     arguments.pytest_arguments = words[words.index("--") + 1 :] if "--" in words else []
     terminal = Terminal(as_json=getattr(arguments, "json", False), quiet=getattr(arguments, "quiet", False))
     try:
@@ -100,20 +102,29 @@ def parser() -> argparse.ArgumentParser:
     lint.add_argument("name", metavar="STACK", nargs="?", help="name or path (default: all of stacks/)")
     lint.add_argument("--overlay", action="append", metavar="NAME", help="with this overlay; may be repeated")
 
-    provision = add("provision", help="prepare the hosts", parents=[output, common, _check_options()])
+    changing = [output, common, _check_options(), _lock_options()]
+    provision = add("provision", help="prepare the hosts", parents=changing)
     provision.add_argument("--deploy", action="store_true", help="then deploy the stacks too")
-    add("deploy", help="bring the stacks to what their files say", parents=[output, common, _check_options()])
+    add("deploy", help="bring the stacks to what their files say", parents=changing)
     add("doctor", help="everything that would make a deploy fail, before the first change", parents=[output, common])
     add("plan", help="what a deploy would change; exit code 10 if anything", parents=[output, common])
     add("releases", help="what was in force on the hosts, and what rollback can return to", parents=[output, common])
-    rollback = add("rollback", help="return to an earlier release, whole", parents=[output, common, _check_options()])
+    rollback = add("rollback", help="return to an earlier release, whole", parents=changing)
     rollback.add_argument("release", metavar="RELEASE", nargs="?", default="previous", help="default: the one before")
     add("verify", help="ask every probe of the stacks", parents=[output, common])
     add("drift", help="how the hosts differ from what was deployed; exit code 10 if at all", parents=[output, common])
     add("status", help="what runs", parents=[output, common])
-    destroy = add("destroy", help="remove a stack from its hosts", parents=[output, common, _check_options()])
+    destroy = add("destroy", help="remove a stack from its hosts", parents=changing)
     destroy.add_argument("--confirm", metavar="NAME", help="the stack's name once more, as consent")
     destroy.add_argument("--with-data", action="store_true", help="its volumes too: the data is gone for good")
+    images = add("images", help="what the tags of a stack's images mean").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    images.add_parser("lock", help="write stack.lock: deploys use these digests from then on", parents=[output, common])
+    images.add_parser(
+        "outdated", help="which have moved on in their registries; exit code 10 if any", parents=[output, common]
+    )
+    add("unlock", help="give a stack free after a run that has died", parents=[output, common])
     return root
 
 
@@ -148,4 +159,12 @@ def _check_options() -> argparse.ArgumentParser:
     group = options.add_argument_group("rehearsal")
     group.add_argument("--check", action="store_true", help="change nothing, say what would change")
     group.add_argument("--diff", action="store_true", help="show the changes in files")
+    return options
+
+
+def _lock_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--lock-wait", type=int, metavar="SECONDS", help="wait so long for another run on the same stack (default: 300)"
+    )
     return options

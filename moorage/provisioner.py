@@ -44,6 +44,7 @@ class Provisioner:
         check: Change nothing, say what would change.
         diff: Show the changes in files.
         verbosity: 0 to 2, of Ansible's log.
+        lock_wait: How many seconds to wait for another run that changes the same stack; 300 when left out.
         throwaway_secrets: Make up required secrets: for demonstrations.
         runs: Where the folders of runs are made; None keeps nothing.
     """
@@ -62,6 +63,7 @@ class Provisioner:
         check: bool = False,
         diff: bool = False,
         verbosity: int = 0,
+        lock_wait: int | None = None,
         throwaway_secrets: bool = False,
         runs: Path | None = RUNS,
     ) -> None:
@@ -78,6 +80,7 @@ class Provisioner:
             diff=diff,
             verbosity=verbosity,
             throwaway_secrets=throwaway_secrets,
+            lock_wait=lock_wait,
         )
         self._runs = runs
         self._running: set[launcher.PlaybookRun] = set()
@@ -115,9 +118,21 @@ class Provisioner:
         """List the releases that the hosts keep."""
         return self._run("releases", "releases", on_event)
 
+    def outdated_images(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """Say which images have moved on in their registries; ``changed`` is true when some have."""
+        return self._run("images-outdated", "images", on_event, stacks_needed=True)
+
+    def lock_images(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """Write each stack's ``stack.lock``: the digests that its images have in their registries now."""
+        return self._run("images-lock", "images", on_event, stacks_needed=True, more={"moorage_lock_images": True})
+
     def doctor(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
         """Find everything that would make a deploy fail, and change nothing."""
         return self._run("doctor", "doctor", on_event, stacks_needed=True)
+
+    def unlock(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """Give stacks free after a run that has died; one that is at work is left alone (exit code 6)."""
+        return self._run("unlock", "unlock", on_event)
 
     def verify(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
         """Ask every probe of the stacks."""

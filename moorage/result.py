@@ -17,7 +17,7 @@ PRECEDENCE = (5, 4, 1, 7, 6, 3, 2, 10)
 UNREACHABLE = 7
 DIFFERENCES = 10
 # verbs whose question is whether anything differs
-COMPARING = ("plan", "drift")
+COMPARING = ("plan", "drift", "images-outdated")
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,16 @@ class HostResult:
         """The releases that the host keeps, of every stack, the latest first."""
         return [{"stack": item["stack"], **row} for item in self.outcomes for row in item.get("history", ())]
 
+    @property
+    def failed(self) -> list[dict[str, Any]]:
+        """The last deploys that came to nothing, of every stack, the latest first."""
+        return self._last("failed")
+
+    @property
+    def images(self) -> list[dict[str, Any]]:
+        """What the tags of the stacks' images mean now: image, digest, locked, in_force, outdated."""
+        return self._last("images")
+
     def _last(self, key: str) -> list[dict[str, Any]]:
         latest = {str(item.get("stack", "")): item[key] for item in self.outcomes if item.get(key)}
         return [entry for entries in latest.values() for entry in entries]
@@ -128,6 +138,8 @@ class HostResult:
             "plan": self.plan,
             "releases": {item["stack"]: item["release"] for item in self.outcomes if item.get("release")},
             **({"history": self.history} if self.history else {}),
+            **({"failed": self.failed} if self.failed else {}),
+            **({"images": self.images} if self.images else {}),
             **({"error": self.error} if self.error else {}),
         }
 

@@ -172,6 +172,7 @@ class Run:
             "moorage_selection": stacks.selection(used, self._hosts),
             "moorage_run_id": run_id,
             "moorage_operator": f"{getpass.getuser()}@{socket.gethostname()}",
+            **({} if used.lock_wait is None else {"moorage_lock_wait": used.lock_wait}),
             **more,
         }
         own = any(host.own_host_keys for host in self._hosts)

@@ -42,6 +42,7 @@ class Settings:
         verbosity: 0 to 2; more would show secrets.
         throwaway_secrets: Make up required secrets: for demonstrations.
         confirm: The name of the stack to remove, as consent.
+        lock_wait: Seconds to wait for another run that changes the same stack; None for the default.
     """
 
     inventory: Path
@@ -57,6 +58,7 @@ class Settings:
     verbosity: int = 0
     throwaway_secrets: bool = False
     confirm: str = ""
+    lock_wait: int | None = None
 
 
 def collection_root() -> Path:

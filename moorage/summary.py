@@ -63,16 +63,23 @@ def _show_host(terminal: Terminal, verb: str, host: HostResult) -> None:
     if verb == "status" and host.services:
         titles = ("SERVICE", "LAYER", "STATE", "HEALTH", "PORTS", "IMAGE")
         terminal.table(titles, [_service_row(service) for service in host.services])
-    if host.history:
-        terminal.table(
-            ("RELEASE", "IN FORCE SINCE", "BY", "STACK", "CHANGES"), [_release_row(row) for row in host.history]
-        )
+    _show_rows(terminal, host)
     _show_failed_checks(terminal, host)
     if host.error:
         _show_error(terminal, host.name, host.error)
     if host.ok:
         for url in host.urls:
             terminal.say(f"{url['url']}  {url.get('name', '')}".rstrip())
+
+
+def _show_rows(terminal: Terminal, host: HostResult) -> None:
+    if host.history:
+        titles = ("RELEASE", "IN FORCE SINCE", "BY", "REVISION", "STACK", "CHANGES")
+        terminal.table(titles, [_release_row(row) for row in host.history])
+    for entry in host.failed:
+        terminal.say(f"{_when(entry)}: {entry['result']} by {entry['operator']}: {entry.get('reason', '')}")
+    if host.images:
+        terminal.table(("IMAGE", "LOCKED OR IN FORCE", "IN THE REGISTRY"), [_image_row(row) for row in host.images])
 
 
 def _show_failed_checks(terminal: Terminal, host: HostResult) -> None:
@@ -100,12 +107,27 @@ def _service_row(service: dict[str, Any]) -> tuple[str, ...]:
     return (*[str(service.get(name) or "-") for name in names], ports or "-", str(service.get("image") or "-"))
 
 
+def _image_row(row: dict[str, Any]) -> tuple[str, ...]:
+    known = str(row["locked"] or row["in_force"] or "-")
+    return str(row["image"]), known[:19], str(row["digest"])[:19] + (" *" if row["outdated"] else "")
+
+
 def _release_row(row: dict[str, Any]) -> tuple[str, ...]:
-    when = datetime.datetime.fromtimestamp(row["time"], tz=datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     changes = [f"{service}: {', '.join(lines)}" for service, lines in row["changes"].items()]
     shown = "; ".join(changes[:_CHANGES]) + (f"; {len(changes) - _CHANGES} more" if len(changes) > _CHANGES else "")
     mark = "*" if row["in_force"] else ""
-    return f"{row['release']}{mark}", when, str(row["operator"]), str(row["stack"]), shown or "-"
+    return (
+        f"{row['release']}{mark}",
+        _when(row),
+        str(row["operator"]),
+        str(row["revision"] or "-"),
+        str(row["stack"]),
+        shown or "-",
+    )
+
+
+def _when(row: dict[str, Any]) -> str:
+    return datetime.datetime.fromtimestamp(row["time"], tz=datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _show_error(terminal: Terminal, host: str, error: dict[str, Any]) -> None:

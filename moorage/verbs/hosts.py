@@ -36,6 +36,9 @@ _NEXT = {
     "drift": "./runner.py deploy",
     "releases": "./runner.py rollback",
     "rollback": "./runner.py status",
+    "unlock": "./runner.py status",
+    "images-lock": "./runner.py deploy",
+    "images-outdated": "./runner.py images lock",
 }
 
 
@@ -73,6 +76,7 @@ def make(arguments: argparse.Namespace) -> Provisioner:
         check=getattr(arguments, "check", False),
         diff=getattr(arguments, "diff", False),
         verbosity=arguments.verbose,
+        lock_wait=getattr(arguments, "lock_wait", None),
     )
 
 
@@ -93,6 +97,9 @@ def action(arguments: argparse.Namespace, terminal: Terminal, provisioner: Provi
         "drift": provisioner.drift,
         "status": provisioner.status,
         "releases": provisioner.releases,
+        "unlock": provisioner.unlock,
+        "images-lock": provisioner.lock_images,
+        "images-outdated": provisioner.outdated_images,
     }
     return methods[arguments.verb]
 

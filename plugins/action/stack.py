@@ -13,11 +13,16 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
-from ansible_collections.moorage.stacks.plugins.plugin_utils import host_program, stack_request
+from ansible_collections.moorage.stacks.plugins.plugin_utils import (
+    git_revision,
+    host_program,
+    image_lock,
+    stack_request,
+)
 from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import load_stack
 
-_WITH_STACK = ("plan", "stage", "doctor")
-_READ_ONLY = ("doctor", "verify", "drift", "status", "releases")
+_WITH_STACK = ("plan", "stage", "doctor", "images")
+_READ_ONLY = ("doctor", "images", "verify", "drift", "status", "releases")
 
 
 class ActionModule(ActionBase):
@@ -54,7 +59,8 @@ class ActionModule(ActionBase):
         request: dict[str, Any] = {
             "project": arguments["project"], "deploy": deploy, "wait_seconds": arguments["wait_seconds"],
             "accept_volumes": arguments["accept_volumes"], "accept_downgrades": arguments["accept_downgrades"],
-            "number": arguments["number"],
+            "accept_memory": arguments["accept_memory"],
+            "number": arguments["number"], "lock": arguments["lock"],
             "images": arguments["images"], "operator": arguments["operator"], "with_data": arguments["with_data"],
             "time": time.time(),
         }  # fmt: skip
@@ -71,26 +77,51 @@ class ActionModule(ActionBase):
         read_only = verb in _READ_ONLY or bool(self._task.check_mode)
         answer = host_program.call(self._execute, verb, request, read_only=read_only)
         if answer.get("need_candidate"):
-            request["candidate"] = candidate
+            request.update(candidate=candidate, lock=answer.get("lock", ""))
             answer = host_program.call(self._execute, verb, request, read_only=read_only)
         address = str(task_vars.get("ansible_host", task_vars.get("inventory_hostname", "")))
         answer["urls"] = [_url(entrance, address) for entrance in answer.pop("entrances", [])]
+        if verb == "images" and answer["exit_code"] == 0:
+            self._compare_lock(stack.path, answer, write=arguments["lock_images"])
         if verb == "plan" and deploy:
             answer["pending"], answer["changed"] = answer.get("changed", False), False
         return {"verb": verb, "stack": name, "project": request["project"], **answer}
+
+    def _compare_lock(self, folder: Path, answer: dict[str, Any], *, write: bool) -> None:
+        """Write the stack's lock file, or say which images have moved on since it was written."""
+        locked = image_lock.digests(folder)
+        for row in answer["images"]:
+            row["locked"] = locked.get(row["image"], "")
+            known = row["locked"] or row["in_force"]
+            row["outdated"] = bool(known) and known != row["digest"]
+        if write:
+            check = bool(self._task.check_mode)
+            before, after = image_lock.update(folder, answer["images"], check=check)
+            file = str(folder / image_lock.NAME)
+            answer["diff"] = [{"before_header": file, "after_header": file, "before": before, "after": after}]
+            answer["changed"] = before != after
+            answer["summary"] = f"{len(answer['images'])} images locked in {file}"
+        else:
+            names = [row["image"] for row in answer["images"] if row["outdated"]]
+            answer["changed"] = bool(names)
+            answer["summary"] = f"outdated: {', '.join(names)}" if names else "no image has moved on"
 
     def _request(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Any:
         secrets = self._templar.template(task_vars.get(arguments["secrets_variable"], {}))
         visible = {key: value for key, value in task_vars.items() if key != arguments["secrets_variable"]}
         templar = self._templar.copy_with_new_env(available_variables=visible)
+        folder = self._folder(arguments, task_vars)
+        record = {"operator": arguments["operator"], "run": arguments["run_id"]}
+        if arguments["verb"] == "stage":
+            record["revision"] = git_revision.of(folder)
         return stack_request.build(
-            self._folder(arguments, task_vars),
+            folder,
             overlays=arguments["overlays"],
             profiles=arguments["profiles"],
             project=arguments["project"],
             environment=arguments["environment"],
             secrets=secrets or {},
-            record={"operator": arguments["operator"], "run": arguments["run_id"]},
+            record=record,
             render=lambda text: str(templar.template(trust_as_template(text), escape_backslashes=False)),
         )
 
@@ -115,7 +146,20 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "verb": {
         "type": "str",
         "required": True,
-        "choices": ["plan", "pull", "stage", "apply", "doctor", "verify", "drift", "status", "releases", "destroy"],
+        "choices": [
+            "plan",
+            "pull",
+            "stage",
+            "apply",
+            "doctor",
+            "verify",
+            "drift",
+            "status",
+            "releases",
+            "destroy",
+            "unlock",
+            "images",
+        ],
     },
     "name": {"type": "str", "default": ""},
     "path": {"type": "str", "default": ""},
@@ -127,9 +171,12 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "images": {"type": "list", "elements": "str", "default": []},
     "accept_volumes": {"type": "list", "elements": "str", "default": []},
     "accept_downgrades": {"type": "list", "elements": "str", "default": []},
+    "accept_memory": {"type": "bool", "default": False},
     "wait_seconds": {"type": "int", "default": 300},
     "number": {"type": "str", "default": ""},
+    "lock": {"type": "str", "default": ""},
     "operator": {"type": "str", "default": ""},
     "run_id": {"type": "str", "default": ""},
+    "lock_images": {"type": "bool", "default": False},
     "with_data": {"type": "bool", "default": False},
 }

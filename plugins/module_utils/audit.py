@@ -9,9 +9,12 @@ import contextlib
 import json
 import os
 import time
+from collections import deque
 from typing import Any
 
 from . import places
+
+_SHOWN = 5
 
 
 def note(action: str, project: str, operator: str, **details: Any) -> None:
@@ -32,3 +35,15 @@ def note(action: str, project: str, operator: str, **details: Any) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def failed(project: str) -> list[dict[str, Any]]:
+    """Return the last deploys of a stack that came to nothing, the latest first, as ``note`` wrote them."""
+    found: deque[dict[str, Any]] = deque(maxlen=_SHOWN)
+    with contextlib.suppress(OSError), places.AUDIT.open() as lines:
+        for line in lines:
+            with contextlib.suppress(ValueError):  # a line that a power cut tore
+                entry = json.loads(line)
+                if (entry["project"], entry["action"]) == (project, "apply") and entry["result"] != "committed":
+                    found.appendleft(entry)
+    return list(found)

@@ -39,6 +39,7 @@ class Candidate:
         environment: Variables that are no secrets.
         secrets: Values of the declared secrets.
         declared: What ``x-moorage.secrets`` says of each.
+        locks: The digests that the stack's lock file wants, by image.
         source: A checksum of all of it but the secrets.
         record: Who, from where, which run, which overlays: for the release's record.
     """
@@ -51,6 +52,7 @@ class Candidate:
     environment: Mapping[str, str]
     secrets: Mapping[str, str]
     declared: Mapping[str, Mapping[str, Any]]
+    locks: Mapping[str, str]
     source: str
     record: Mapping[str, Any]
 
@@ -67,6 +69,7 @@ class Candidate:
             environment=sent["environment"],
             secrets=request["secrets"],
             declared=sent["declared"],
+            locks=sent["locks"],
             source=request["source"],
             record=request["record"],
         )

@@ -8,12 +8,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, file_sets, history, places, planning, preflight, secret_store, staging, unit
+from . import difference, doctor, engine, file_sets, history, places, planning, preflight, secret_store, staging, unit
 from .candidate import Candidate
 from .drafting import Draft, draft
 from .errors import LOCKED, PREFLIGHT, MoorageError
 from .inspecting import describe_services, entrances, in_force
-from .journal import unfinished
 from .release import Release, current_number, load
 from .transaction import COMMITTED, EXIT_CODES
 from .verification import Check, fault_summary, verify, wait_for_verdicts
@@ -95,26 +94,25 @@ def _same_secrets(base: Release, values: Mapping[str, str]) -> bool:
 def _end_of_others(project: str, seconds: float) -> None:
     """Wait for a transaction that is under way, and let one that was cut off come to its end."""
     unit.wait_until_free(project, seconds)
-    folder = places.transactions(project)
-    left = unfinished(folder) if folder.exists() else None
-    if left:
-        unit.start(project, "-", "recovery", left)
-        unit.follow(project, left)
+    unit.end_cut_off(project)
 
 
 def _planned(new: Release, base: Release | None, request: Mapping[str, Any], drafted: Draft | None) -> Answer:
     plan = planning.plan(new, base, _accepted(request))
+    faults = list(plan.checks)
+    if drafted and not plan.empty:
+        faults += [check for check in doctor.before_deploy(new, request) if not check.ok]
     answer: Answer = {
         "release": base.number if base else None,
         "plan": plan.as_dict(),
         "changed": not plan.empty,
         "number": "" if drafted else new.number,
-        "checks": [dataclasses.asdict(check) for check in plan.checks],
+        "checks": [dataclasses.asdict(check) for check in faults],
     }
-    if plan.checks:
-        details = "; ".join(check.detail for check in plan.checks)
+    if faults:
+        details = "; ".join(check.detail for check in faults)
         answer.update(outcome="rejected", exit_code=PREFLIGHT, summary=f"{details}; nothing was changed")
-        first = plan.checks[0]
+        first = faults[0]
         answer["error"] = {"message": details, "key": _key(first), "fix": first.fix}
     elif plan.empty:
         if request.get("deploy"):
@@ -219,7 +217,12 @@ def answer_apply(request: Mapping[str, Any]) -> Answer:
         ) from error
     done = unit.follow(project, path)
     if done["result"] == COMMITTED:
-        return {**_verified(load(project, number), "committed"), "changed": True}
+        answer = {**_verified(load(project, number), "committed"), "changed": True}
+        if done["reason"] and answer["exit_code"] == 0:
+            fix = "correct the hook; it is run again by the next deploy that changes something"
+            answer.update(exit_code=1, summary=f"release {number} is in force, but {done['reason']}")
+            answer["error"] = {"message": answer["summary"], "key": "x-moorage.hooks", "fix": fix}
+        return answer
     text = {
         "rejected": "nothing was changed",
         "rolled_back": f"release {done.get('release')} is back in force and verified",

@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import ipaddress
 import json
 import os
 import platform
+import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from . import difference, engine, places, planning
+from . import difference, engine, places, planning, registry
 from .candidate import Candidate
 from .drafting import draft
 from .errors import PREFLIGHT, MoorageError
@@ -28,18 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CLOCK_SECONDS = 60.0
-_FREE_BYTES = 2 * 1024**3
+_FREE_FOR_IMAGES = 2 * 1024**3
+_FREE_FOR_FILES = 128 * 1024**2
 _FREE_INODES = 0.05
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
 def answer_doctor(request: Mapping[str, Any]) -> dict[str, Any]:
     """Make every check that needs no change: of the host, of the stack on it, of the images it would pull."""
-    checks = [*_clock(request["time"]), *_engine()]
-    if all(check.ok for check in checks if check.name == "engine"):
-        checks += _space()
+    checks = _engine()
+    if all(check.ok for check in checks):
         checks += _leftovers(request["project"])
         checks += _stack(request)
+    else:
+        checks += _clock(request["time"])
     faults = [check for check in checks if not check.ok]
     answer: dict[str, Any] = {
         "outcome": "not ready" if faults else "ready",
@@ -52,6 +54,13 @@ def answer_doctor(request: Mapping[str, Any]) -> dict[str, Any]:
         details = "; ".join(check.detail for check in faults)
         answer["error"] = {"message": f"a deploy would fail: {details}", "fix": faults[0].fix}
     return answer
+
+
+def before_deploy(release: Release, request: Mapping[str, Any]) -> list[Check]:
+    """Make the checks of the host that a deploy makes too; whether images are there, it sees when it pulls them."""
+    memory = _memory(release, accepted=request["accept_memory"])
+    pulls = any(not image.id for image in release.images.values())
+    return [*_clock(request["time"]), *_space(pulls=pulls), *memory, *_subnets(release), *_gpu(release)]
 
 
 def _refused(name: str, error: MoorageError) -> Check:
@@ -74,15 +83,16 @@ def _clock(controller: float) -> list[Check]:
     return [Check("clock", "", not bad, detail if bad else "", "timedatectl set-ntp true" if bad else "")]
 
 
-def _space() -> list[Check]:
+def _space(*, pulls: bool) -> list[Check]:
+    wanted = _FREE_FOR_IMAGES if pulls else _FREE_FOR_FILES
     found = []
     for folder in dict.fromkeys((str(engine.call("GET", "/info")["DockerRootDir"]), "/var/lib", "/etc")):
         status = os.statvfs(folder)
         free = status.f_bavail * status.f_frsize
         inodes = status.f_favail / status.f_files if status.f_files else 1.0
         detail = ""
-        if free < _FREE_BYTES:
-            detail = f"{free / 1024**3:.1f} GiB are free at {folder}; images and data want {_FREE_BYTES // 1024**3} GiB"
+        if free < wanted:
+            detail = f"{free / 1024**3:.2f} GiB are free at {folder}; this deploy wants {wanted / 1024**3:.2f} GiB"
         elif inodes < _FREE_INODES:
             detail = f"{inodes:.0%} of the inodes are free at {folder}"
         fix = f"make room: df -h {folder}; docker system df" if detail else ""
@@ -105,12 +115,8 @@ def _stack(request: Mapping[str, Any]) -> list[Check]:
         base = load(request["project"], number) if number else None
         plan = planning.plan(release, base, Accepted())
     except MoorageError as error:
-        return [_refused("stack", error)]
-    memory, total = _memory(release), _total_memory()
-    detail = f"the services may use {memory / 1024**3:.1f} GiB, and the host has {total / 1024**3:.1f} GiB"
-    fix = "lower the limits, or take a larger host"
-    found = [*plan.checks, Check("memory", "", memory <= total, detail, "" if memory <= total else fix)]
-    return found + _subnets(release) + _images(release) + _damage(base)
+        return [*_clock(request["time"]), *_space(pulls=True), _refused("stack", error)]
+    return [*plan.checks, *before_deploy(release, request), *_images(release), *_damage(base)]
 
 
 def _damage(base: Release | None) -> list[Check]:
@@ -118,8 +124,12 @@ def _damage(base: Release | None) -> list[Check]:
     return [Check("files", "", False, f"{file} was changed or removed by hand", "deploy again") for file in files]
 
 
-def _memory(release: Release) -> int:
-    return sum(_limit(body) for body in release.bodies.values())
+def _memory(release: Release, *, accepted: bool) -> list[Check]:
+    wanted, total = sum(_limit(body) for body in release.bodies.values()), _total_memory()
+    enough = accepted or wanted <= total
+    detail = f"the services may use {wanted / 1024**3:.1f} GiB, and the host has {total / 1024**3:.1f} GiB"
+    fix = "lower the limits, take a larger host, or agree to it: compose_stack_accept_memory: true"
+    return [Check("memory", "", enough, detail, "" if enough else fix)]
 
 
 def _limit(body: Mapping[str, Any]) -> int:
@@ -129,6 +139,28 @@ def _limit(body: Mapping[str, Any]) -> int:
 
 def _total_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _gpu(release: Release) -> list[Check]:
+    """A service that reserves a GPU is not even created where Docker cannot give it one."""
+    wanting = sorted(name for name, body in release.bodies.items() if _wants_gpu(body))
+    if not wanting:
+        return []
+    runtimes = engine.call("GET", "/info").get("Runtimes") or {}
+    names = ", ".join(wanting)
+    if not Path("/dev/nvidiactl").exists():
+        fix = "run them on a host that has one, or leave their profile out"
+        return [Check("gpu", "", False, f"{names} want a GPU, and this host has none (no /dev/nvidiactl)", fix)]
+    if "nvidia" not in runtimes:
+        detail = f"{names} want a GPU, and Docker has no runtime for it (found: {', '.join(sorted(runtimes))})"
+        return [Check("gpu", "", False, detail, "install the NVIDIA Container Toolkit on the host")]
+    return [Check("gpu", "", True)]
+
+
+def _wants_gpu(body: Mapping[str, Any]) -> bool:
+    devices = (((body.get("deploy") or {}).get("resources") or {}).get("reservations") or {}).get("devices") or []
+    reserved = any("gpu" in (device.get("capabilities") or ()) for device in devices)
+    return bool(reserved or body.get("gpus") or body.get("runtime") == "nvidia")
 
 
 def _subnets(release: Release) -> list[Check]:
@@ -151,24 +183,37 @@ def _subnets(release: Release) -> list[Check]:
 
 def _images(release: Release) -> list[Check]:
     """Ask the registries for what is missing, as the Engine would: with its mirrors and certificates."""
-    missing = {image.reference: name for name, image in release.images.items() if not image.id}
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        return list(pool.map(_image, missing, missing.values()))
+    missing = {image.source: name for name, image in release.images.items() if not image.id}
+    unknown = {name for name in map(registry.host, missing) if not _resolves(name)}
+    fix = "correct the name of the registry, or the host's DNS: /etc/resolv.conf"
+    found = [
+        Check(f"dns {name}", "", False, f"the host cannot resolve the name of the registry {name}", fix)
+        for name in sorted(unknown)
+    ]
+    answers = registry.find_all(reference for reference in missing if registry.host(reference) not in unknown)
+    return found + [_image(reference, missing[reference], answer) for reference, answer in answers.items()]
 
 
-def _image(reference: str, service: str) -> Check:
-    name = f"image {reference}"
+def _resolves(name: str) -> bool:
+    """Ask for a registry's name as the Engine does: a mirror of the Engine's answers without it."""
+    if name == "docker.io" and engine.call("GET", "/info")["RegistryConfig"].get("Mirrors"):
+        return True
     try:
-        found = engine.call("GET", f"/distribution/{quote(reference, safe='/:@')}/json")
-    except MoorageError as error:
-        return Check(
-            name, service, False, f"{reference}: {error.message}", "check the name, the registry and its login"
-        )
+        socket.getaddrinfo("registry-1.docker.io" if name == "docker.io" else name.partition(":")[0], None)
+    except OSError:
+        return False
+    return True
+
+
+def _image(reference: str, service: str, found: registry.Found | engine.EngineError | None) -> Check:
+    name = f"image {reference}"
+    if isinstance(found, engine.EngineError):
+        fix = "check the name, the registry and its login"
+        return Check(name, service, False, f"{reference}: {found.message}", fix)
     if found is None:
         return Check(name, service, False, f"{reference} is not in its registry", "correct the name or the tag")
     wanted = _ARCHITECTURES.get(platform.machine(), platform.machine())
-    offered = {entry.get("architecture", "") for entry in found.get("Platforms") or []} - {"", "unknown"}
-    if offered and wanted not in offered:
-        detail = f"{reference} is there for {', '.join(sorted(offered))}, and this host is {wanted}"
+    if found.architectures and wanted not in found.architectures:
+        detail = f"{reference} is there for {', '.join(found.architectures)}, and this host is {wanted}"
         return Check(name, service, False, detail, "take an image that is built for this host")
     return Check(name, service, True)

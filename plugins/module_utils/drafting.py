@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import TYPE_CHECKING, Any
 
-from . import engine, file_sets, gateway, places, secret_store
+from . import engine, file_sets, gateway, places, registry, secret_store
 from .candidate import FOLDER, Candidate
 from .errors import PREFLIGHT, MoorageError
 from .parsing import GENERATED, parse
@@ -62,7 +61,7 @@ class _Drafting:
         self.fingerprints = {
             name: secret_store.fingerprint(self.key, value) for name, value in candidate.secrets.items()
         }
-        self.images = {name: _image(candidate.project, name, s.image) for name, s in stack.services.items()}
+        self.images = {name: self._image(name, s.image) for name, s in stack.services.items()}
         self.sets: dict[str, file_sets.Files] = {}
         self.contents: dict[str, str] = {}
         self.live_files: dict[str, file_sets.Files] = {}
@@ -73,6 +72,7 @@ class _Drafting:
     def result(self) -> Draft:
         project = self.candidate.project
         self._gateways()
+        self._hooks()
         bodies = {name: self._body(service) for name, service in self.stack.services.items()}
         networks = {str(n["name"]): _definition(n) for n in self.stack.networks.values()}
         volumes = {str(v["name"]): _definition(v) for v in self.stack.volumes.values()}
@@ -103,6 +103,10 @@ class _Drafting:
             signal = self.stack.services[block.service].reload_signal or "HUP"
             self.live_files[block.service] = files
             self.live[block.service] = LiveSet(name, file_sets.checksum(files), block.mount, signal)
+
+    def _hooks(self) -> None:
+        for path in self.stack.hooks.values():
+            self._content(path, file_sets.below(self.candidate.files, path))
 
     def _body(self, service: Service) -> dict[str, Any]:
         """Return the service as it is run; images and labels come later."""
@@ -169,8 +173,20 @@ class _Drafting:
         user = str(service.body.get("user") or self._image_user(service)).split(":")[0]
         return int(user) if user.isdigit() else 0
 
+    def _image(self, service: str, reference: str) -> Image:
+        locked = "" if "@" in reference else self.candidate.locks.get(reference, "")
+        wanted = Image(reference, locked=locked)
+        found: dict[str, Any] | None = engine.image(wanted.source)
+        if not found:
+            return wanted
+        name = registry.repository(reference)
+        digests = [wanted.source] if locked else [str(digest) for digest in found.get("RepoDigests") or []]
+        pinned = next((digest for digest in digests if digest.split("@")[0] == name), str(found["Id"]))
+        keep = f"moorage/{self.candidate.project}/{service}:{found['Id'].split(':')[-1][:12]}"
+        return Image(reference, pinned, str(found["Id"]), keep, locked)
+
     def _image_user(self, service: Service) -> str:
-        found = engine.image(self.images[service.name].reference)
+        found = engine.image(self.images[service.name].source)
         return str(found["Config"].get("User", "")) if found else ""
 
     def _specification(self, name: str, body: Mapping[str, Any], networks: Mapping[str, Any]) -> str:
@@ -206,14 +222,3 @@ class _Drafting:
 
 def _definition(block: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in block.items() if key != "name" and value not in (None, {}, [])}
-
-
-def _image(project: str, service: str, reference: str) -> Image:
-    found: dict[str, Any] | None = engine.image(reference)
-    if not found:
-        return Image(reference)
-    repository = re.sub(r"(@.*|:[^/:]*)$", "", reference)
-    digests = [str(digest) for digest in found.get("RepoDigests") or []]
-    pinned = next((digest for digest in digests if digest.split("@")[0] == repository), str(found["Id"]))
-    keep = f"moorage/{project}/{service}:{found['Id'].split(':')[-1][:12]}"
-    return Image(reference, pinned, str(found["Id"]), keep)

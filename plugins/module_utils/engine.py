@@ -15,9 +15,12 @@ import subprocess
 import time
 import urllib.parse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import PREFLIGHT, MoorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SOCKET = "/run/docker.sock"
 RETURN_SECONDS = 90.0
@@ -45,10 +48,14 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(SOCKET)
 
 
-def _request(method: str, path: str, query: dict[str, str], wait: float) -> tuple[int, bytes]:
+def _request(
+    method: str, path: str, query: dict[str, str], wait: float, headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
     connection = _UnixConnection("docker", timeout=wait)
     try:
-        connection.request(method, path + ("?" + urllib.parse.urlencode(query) if query else ""))
+        connection.request(
+            method, path + ("?" + urllib.parse.urlencode(query) if query else ""), headers=dict(headers or {})
+        )
         response = connection.getresponse()
         return response.status, response.read()
     finally:
@@ -83,13 +90,21 @@ def wait_until_back() -> None:
         time.sleep(0.2)  # a poll: the socket gives no event while nobody listens
 
 
-def call(method: str, path: str, *, absent: tuple[int, ...] = (304, 404), **query: str) -> Any:
+def call(
+    method: str,
+    path: str,
+    *,
+    absent: tuple[int, ...] = (304, 404),
+    headers: Mapping[str, str] | None = None,
+    **query: str,
+) -> Any:
     """Make one API call; wait and repeat while the Engine is being restarted.
 
     Args:
         method: GET, POST or DELETE.
         path: The path, without the API's version.
         absent: Statuses that mean "not there" and return None.
+        headers: Further headers.
         query: The query's parameters.
 
     Returns:
@@ -100,7 +115,7 @@ def call(method: str, path: str, *, absent: tuple[int, ...] = (304, 404), **quer
     """
     for attempt in range(5):
         try:
-            status, data = _request(method, path, query, 60)
+            status, data = _request(method, path, query, 60, headers)
         except (OSError, http.client.HTTPException):
             wait_until_back()
             continue
@@ -114,7 +129,9 @@ def call(method: str, path: str, *, absent: tuple[int, ...] = (304, 404), **quer
     raise EngineError(f"{method} {path}: the Docker Engine keeps going away")
 
 
-def run(command: list[str], *, wait: float = 60, stdin: str = "") -> tuple[int, str]:
+def run(
+    command: list[str], *, wait: float = 60, stdin: str = "", environment: Mapping[str, str] = ENVIRONMENT
+) -> tuple[int, str]:
     """Run a command without a shell.
 
     Returns:
@@ -126,7 +143,7 @@ def run(command: list[str], *, wait: float = 60, stdin: str = "") -> tuple[int, 
             input=stdin.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=ENVIRONMENT,
+            env=dict(environment),
             timeout=wait,
             check=False,
         )

@@ -28,13 +28,14 @@ _CHANGEABLE = (
 )  # fmt: skip
 
 
-def mark(release: Release, operator: str) -> None:
-    """Note that a release was verified and is in force from now on, by whom, and how it was left."""
+def mark(release: Release, operator: str, seconds: float) -> None:
+    """Note that a release was verified and is in force from now on, by whom, how long it took, how it was left."""
     copies = [copy for service in engine.by_service(release.project).values() for copy in service]
     text = json.dumps(
         {
             "time": round(time.time(), 3),
             "operator": operator,
+            "seconds": round(seconds, 1),
             "containers": {copy["Id"]: _changeable(copy) for copy in copies},
             "secret_files": {path: _seal(path) for path in release.secret_files()},
         }

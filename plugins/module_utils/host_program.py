@@ -15,11 +15,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import places, transaction, unit
+from . import places, run_lock, transaction, unit
 from .deploying import answer_apply, answer_drift, answer_plan, answer_pull, answer_stage
 from .doctor import answer_doctor
 from .errors import MoorageError
-from .inspecting import answer_destroy, answer_releases, answer_status, answer_verify
+from .images import answer_images
+from .inspecting import answer_destroy, answer_releases, answer_status, answer_unlock, answer_verify
 from .journal import Journal, unfinished
 from .recovery import recover
 from .release import current_number
@@ -39,9 +40,14 @@ _VERBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "status": answer_status,
     "doctor": answer_doctor,
     "drift": answer_drift,
+    "images": answer_images,
     "releases": answer_releases,
     "destroy": answer_destroy,
+    "unlock": answer_unlock,
 }
+# What only one run at a time may do; the run goes on after the outcomes that follow.
+_EXCLUSIVE = ("pull", "stage", "apply", "destroy")
+_GOES_ON = ("planned", "pulled", "staged")
 
 
 def main(arguments: list[str]) -> int:
@@ -53,7 +59,7 @@ def main(arguments: list[str]) -> int:
         return 0
     began = time.monotonic()
     try:
-        answer = _VERBS[arguments[0]](json.load(sys.stdin))
+        answer = _answer(arguments[0], json.load(sys.stdin))
     except MoorageError as error:
         answer = {"outcome": "rejected", "exit_code": error.exit_code, "error": error.as_dict(), "summary": str(error)}
     except OSError as error:
@@ -61,6 +67,18 @@ def main(arguments: list[str]) -> int:
     answer["duration_s"] = round(time.monotonic() - began, 3)
     sys.stdout.write(ANSWER + json.dumps(answer) + "\n")
     return 0
+
+
+def _answer(verb: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    if verb not in _EXCLUSIVE and not (verb == "plan" and request["deploy"]):
+        return _VERBS[verb](request)
+    seconds = float(request["wait_seconds"])
+    with run_lock.held(request["project"], request["lock"], request["operator"], seconds) as lock:
+        answer = _VERBS[verb](request)
+        if answer.get("need_candidate") or answer.get("outcome") in _GOES_ON:
+            lock.keep()
+            answer["lock"] = lock.token
+    return answer
 
 
 def _transaction(project: str, number: str, path: Path) -> int:

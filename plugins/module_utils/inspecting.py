@@ -9,7 +9,7 @@ import dataclasses
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import audit, difference, engine, history, places, unit
+from . import audit, difference, engine, history, places, run_lock, unit
 from .errors import MoorageError
 from .release import Release, current_number, load
 from .verification import fault_summary, verify
@@ -67,11 +67,27 @@ def answer_status(request: Mapping[str, Any]) -> Answer:
     engine.require()
     project = request["project"]
     release = in_force(project)
-    busy = unit.holder(project) if unit.active(project) else ""
+    busy = unit.holder(project) if unit.active(project) else run_lock.describe(run_lock.read(project))
     return {
         "outcome": "status", "exit_code": 0, "changed": False, "release": release.number,
         "services": describe_services(release), "entrances": entrances(release), "record": dict(release.record),
         "summary": f"release {release.number}" + (f"; under way: {busy}" if busy else ""),
+    }  # fmt: skip
+
+
+def answer_unlock(request: Mapping[str, Any]) -> Answer:
+    """Give a stack free: take the lock away from a run that has died, and end a transaction that was cut off."""
+    project = request["project"]
+    unit.wait_until_free(project, 0)
+    lease = run_lock.break_lease(project)
+    done = [f"took the lock away from {run_lock.describe(lease)}"] if lease else []
+    if ended := unit.end_cut_off(project):
+        done.append(f"ended the transaction that was cut off: {ended['result']}, release {ended['release'] or 'none'}")
+    if done:
+        audit.note("unlock", project, request["operator"], done=done)
+    return {
+        "outcome": "unlocked", "exit_code": 0, "changed": bool(done), "release": current_number(project) or None,
+        "summary": "; ".join(done) or "nothing holds this stack",
     }  # fmt: skip
 
 
@@ -88,6 +104,8 @@ def answer_releases(request: Mapping[str, Any]) -> Answer:
             "in_force": release.number == current,
             "time": marks[release.number]["time"],
             "operator": marks[release.number]["operator"],
+            "seconds": marks[release.number].get("seconds"),
+            "revision": release.record.get("revision", ""),
             "run": release.record.get("run", ""),
             "overlays": release.record.get("overlays", []),
             "profiles": release.record.get("profiles", []),
@@ -98,6 +116,7 @@ def answer_releases(request: Mapping[str, Any]) -> Answer:
     ]
     return {
         "outcome": "releases", "exit_code": 0, "changed": False, "release": current or None, "history": rows,
+        "failed": audit.failed(project),
         "summary": f"{len(rows)} releases" + (f", {current} in force" if current else ", none in force"),
     }  # fmt: skip
 

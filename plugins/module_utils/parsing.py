@@ -61,6 +61,8 @@ def parse(model: Mapping[str, Any], extension: Mapping[str, Any], folder: str) -
             if check["through"] in gateways
         ),
         keep_releases=top.get("releases", {}).get("keep", 5),
+        hooks={kind: file for kind, file in top.get("hooks", {}).items() if kind != "timeout"},
+        hook_seconds=seconds(top.get("hooks", {}).get("timeout", "5m")),
     )
 
 

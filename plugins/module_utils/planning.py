@@ -90,7 +90,7 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
     networks, volumes = preflight.missing_resources(new)
     return Plan(
         **{kind: tuple(entries) for kind, entries in kinds.items()},
-        pull=tuple(sorted({image.reference for image in new.images.values() if not image.id})),
+        pull=tuple(sorted(_missing_images(new, kept=new.number != "" and new is not base))),
         networks=tuple(networks),
         volumes=tuple(volumes),
         record=not base or (new is not base and _definition(new) != _definition(base)),
@@ -98,8 +98,16 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
     )
 
 
+def _missing_images(new: Release, *, kept: bool) -> set[str]:
+    """Return what must be pulled; somebody may have removed an image of a kept release."""
+    drafted = {image.source for image in new.images.values() if not image.id}
+    gone = {image.pinned for image in new.images.values() if kept and image.id and not engine.image(image.id)}
+    return drafted | {name for name in gone if "@" in name}
+
+
 def _definition(release: Release) -> str:
-    return json.dumps([release.model, release.extension, release.specifications], sort_keys=True)
+    hooks = {path: release.contents.get(path) for path in release.stack.hooks.values()}
+    return json.dumps([release.model, release.extension, release.specifications, hooks], sort_keys=True)
 
 
 def _why(what: str, reason: str, new: Release, base: Release | None) -> list[str]:
@@ -108,7 +116,7 @@ def _why(what: str, reason: str, new: Release, base: Release | None) -> list[str
         return [reason]
     image = new.images[service]
     if not image.id:
-        return [f"image {image.reference} is not on this host yet"]
+        return [f"image {image.source} is not on this host yet"]
     found = difference.reasons(new, base, service) if base else []
     return found or [reason]
 

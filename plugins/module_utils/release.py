@@ -14,7 +14,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import places
+from . import places, registry
 from .atomic_write import sync_folder, write
 from .errors import NOT_UNDONE, MoorageError
 from .parsing import parse
@@ -37,12 +37,21 @@ def checksum(value: Any) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """An image as the stack names it, as it is pinned, and its id; both empty while it is not local."""
+    """An image as the stack names it, as it is pinned, and its id; both empty while it is not local.
+
+    ``locked`` is the digest that the stack's lock file wants.
+    """
 
     reference: str
     pinned: str = ""
     id: str = ""
     keep_tag: str = ""
+    locked: str = ""
+
+    @property
+    def source(self) -> str:
+        """What is pulled."""
+        return f"{registry.repository(self.reference)}@{self.locked}" if self.locked else self.reference
 
 
 @dataclasses.dataclass(frozen=True)

@@ -129,6 +129,8 @@ class Stack:
     volumes: Mapping[str, Mapping[str, Any]]
     checks: tuple[GatewayCheck, ...]
     keep_releases: int = 5
+    hooks: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    hook_seconds: float = 300.0
 
     def start_layers(self) -> Iterator[list[str]]:
         """Yield the services in dependency order; those of one list do not depend on each other.

@@ -39,7 +39,7 @@ def stage(candidate: Candidate) -> Release:
     """
     secret_store.make_host_key()
     drafted = draft(candidate)
-    missing = sorted({image.reference for image in drafted.release.images.values() if not image.id})
+    missing = sorted({image.source for image in drafted.release.images.values() if not image.id})
     if missing:
         pull(missing)
         drafted = draft(candidate)

@@ -11,14 +11,18 @@ from __future__ import annotations
 
 import contextlib
 import time
+from typing import TYPE_CHECKING
 
-from . import audit, difference, engine, history, places, preflight, staging, verification
+from . import audit, difference, engine, history, hooks, places, preflight, staging, verification
 from .atomic_write import link
 from .errors import NOT_UNDONE, PREFLIGHT, UNDONE, MoorageError
 from .healing import heal
 from .journal import DONE, Journal
 from .placing import Placing
 from .release import Release, current_number, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 COMMITTED, REJECTED, UNDONE_RESULT, FAILED = "committed", "rejected", "rolled_back", "failed"
 EXIT_CODES = {COMMITTED: 0, REJECTED: PREFLIGHT, UNDONE_RESULT: UNDONE, FAILED: NOT_UNDONE}
@@ -58,6 +62,7 @@ class Transaction:
         """Apply the target release; return the exit code."""
         try:
             changing = self._checked()
+            self._begin(changing)
         except MoorageError as error:
             return self._undo(error) if self.journal.events("touch") else self._done(REJECTED, error)
         self.journal.add("phase", name="apply", differences=changing)
@@ -93,6 +98,25 @@ class Transaction:
         if phase == "undo":
             return self._undo(MoorageError(phases[-1]["reason"], fix=phases[-1].get("fix", "")))
         return self.forward()
+
+    def _begin(self, changing: Iterable[str]) -> None:
+        fault = self._hook("before_deploy", changing)
+        if fault:
+            raise MoorageError(fault)
+
+    def _hook(self, kind: str, services: Iterable[str], **facts: str) -> str:
+        """Run a hook of the target release, once in a transaction; return what went wrong."""
+        if kind not in self.target.stack.hooks or kind in [line["name"] for line in self.journal.events("hook")]:
+            return ""
+        named = sorted({service.replace(difference.LIVE, "") for service in services})
+        fault = hooks.run(
+            self.target, kind, {
+                "PREVIOUS": self.base.number if self.base else "", "OPERATOR": self.begin["operator"],
+                "SERVICES": " ".join(named), **facts,
+            },
+        )  # fmt: skip
+        self.journal.add("hook", name=kind, fault=fault)
+        return fault
 
     def _note(self, text: str) -> None:
         self.journal.add("note", text=text)
@@ -171,9 +195,15 @@ class Transaction:
 
     def _commit(self) -> int:
         self.journal.add("phase", name="commit")
-        history.mark(self.target, self.begin["operator"])
+        staging.keep(self.target.images.values())
+        history.mark(self.target, self.begin["operator"], self._seconds())
         link(f"releases/{self.target.number}", places.current(self.project))
-        return self._done(COMMITTED, None)
+        touched = [line["what"] for line in self.journal.events("touch")]
+        fault = self._hook("after_deploy", touched, RESULT=COMMITTED)
+        return self._done(COMMITTED, MoorageError(fault) if fault else None)
+
+    def _seconds(self) -> float:
+        return round(time.time() - float(self.begin["time"]), 1)
 
     def _undo(self, reason: MoorageError) -> int:
         """Go back to the base release: what was touched, newest first, then whatever else differs."""
@@ -219,11 +249,16 @@ class Transaction:
         if result == FAILED:
             with contextlib.suppress(MoorageError):
                 left = difference.actual(self.target)
+        told = reason.message.partition("; log: ")[0] if reason else ""  # what a container logs stays its own
+        if result != COMMITTED:
+            touched = [line["what"] for line in self.journal.events("touch")]
+            if fault := self._hook("on_failure", touched, RESULT=result, REASON=told):
+                self._note(fault)
         audit.note(
             "apply", self.project, self.begin["operator"], release=self.target.number, result=result,
             base=self.base.number if self.base else "", run=self.target.record.get("run", ""),
-            seconds=round(time.time() - self.begin["time"], 1),
-            reason=reason.message.partition("; log: ")[0] if reason else "",  # what a container logs stays its own
+            seconds=self._seconds(),
+            reason=told,
         )  # fmt: skip
         self.journal.add(
             DONE, result=result, release=current_number(self.project), reason=reason.message if reason else "",

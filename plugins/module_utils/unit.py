@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import engine, places
 from .errors import LOCKED, MoorageError
-from .journal import DONE, Journal, parse
+from .journal import DONE, Journal, parse, unfinished
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +111,16 @@ def start(project: str, number: str, operator: str, journal: Path | None = None)
             exit_code=LOCKED,
         )
     return path
+
+
+def end_cut_off(project: str) -> dict[str, Any]:
+    """Have a transaction that was cut off come to its end; return the last line of its journal, if there was one."""
+    folder = places.transactions(project)
+    left = unfinished(folder) if folder.exists() else None
+    if not left:
+        return {}
+    start(project, "-", "recovery", left)
+    return follow(project, left)
 
 
 def _have_it_forgotten(project: str) -> None:

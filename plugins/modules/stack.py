@@ -17,7 +17,7 @@ options:
   verb:
     type: str
     required: true
-    choices: [plan, pull, stage, apply, doctor, verify, drift, status, releases, destroy]
+    choices: [plan, pull, stage, apply, doctor, verify, drift, status, releases, destroy, unlock, images]
     description:
       - C(plan) says what a deploy would change, and verifies when that is nothing.
       - C(pull) pulls images, C(stage) writes a release; nothing that runs is touched.
@@ -25,7 +25,8 @@ options:
       - C(doctor) finds everything that would make a deploy fail.
       - C(verify) makes every check, C(drift) says how the host differs from the release in force.
       - C(status) tells what runs, C(releases) lists what was in force,
-        C(destroy) removes the stack.
+        C(destroy) removes the stack, C(unlock) gives it free after a run that has died.
+      - C(images) says what the tags of its images mean now.
   name:
     type: str
     default: ""
@@ -73,6 +74,10 @@ options:
     elements: str
     default: []
     description: Services with data that may go to an older major version.
+  accept_memory:
+    type: bool
+    default: false
+    description: The services' memory limits may be more than the host has, together.
   wait_seconds:
     type: int
     default: 300
@@ -83,6 +88,10 @@ options:
     description:
       - The release that C(apply) brings in force.
       - For C(plan), a release that the host keeps, or C(previous), in place of what the files say.
+  lock:
+    type: str
+    default: ""
+    description: What C(plan) returned to the same run; without it a run of its own begins.
   operator:
     type: str
     default: ""
@@ -91,6 +100,10 @@ options:
     type: str
     default: ""
     description: Which run asks, for the release's record.
+  lock_images:
+    type: bool
+    default: false
+    description: C(images) writes the stack's C(stack.lock) on the controller.
   with_data:
     type: bool
     default: false

@@ -12,6 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils import extension
+from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
+
+from . import image_lock
+from .interpolation import substitute
 
 if TYPE_CHECKING:
     from .stack_folder import StackFolder
@@ -61,10 +65,11 @@ def _service(folder: StackFolder, name: str, body: Mapping[str, Any], block: Map
     file = str(next((path for path in folder.compose_files if name in _names(folder, path.name)), folder.path))
     key = f"services.{name}"
     image = str(body.get("image", ""))
-    if image and _tag(image) in {*_MOVING_TAGS, ""}:
+    if image and _tag(image) in {*_MOVING_TAGS, ""} and not _locked(folder, image):
         yield Finding(
-            "moving-tag", "warning", file, f"{key}.image", f"{image} is another image tomorrow", "name a version's tag"
-        )
+            "moving-tag", "error", file, f"{key}.image", f"{image} is another image tomorrow",
+            "name a version's tag, or lock it: ./runner.py images lock",
+        )  # fmt: skip
     if block.get("stateful") and not _has_volume(body):
         yield Finding(
             "no-volume", "error", file, f"{key}.volumes", "its data dies with its container", "mount a named volume"
@@ -111,6 +116,14 @@ def _tag(image: str) -> str:
     plain = re.sub(r"\$\{\w+(?::?-([^}]*))?\}", lambda found: found.group(1) or "set-by-the-user", image)
     name = plain.rsplit("/", 1)[-1]
     return name.split(":", 1)[1] if ":" in name else ""
+
+
+def _locked(folder: StackFolder, image: str) -> bool:
+    """Return whether the stack's lock file says which digest is meant, with the variables of its ``.env``."""
+    try:
+        return substitute(image, folder.variables()) in image_lock.digests(folder.path)
+    except MoorageError:  # a variable that only the inventory sets
+        return False
 
 
 def _has_volume(body: Mapping[str, Any]) -> bool:

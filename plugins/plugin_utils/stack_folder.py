@@ -126,6 +126,7 @@ def load_stack(path: Path, overlays: Sequence[str] = ()) -> StackFolder:
     except MoorageError as error:
         error.file = str(path / _file_of(documents, error.key))
         raise
+    _check_hooks(path, documents, merged)
     name = next(
         (str(document["name"]) for document in documents.values() if document.get("name")),
         path.resolve().name,
@@ -166,6 +167,16 @@ def _validate(path: Path, documents: dict[str, dict[str, Any]], merged: dict[str
                 found=value,
                 expected="a literal: x-moorage is read before Compose fills in variables",
             )
+
+
+def _check_hooks(path: Path, documents: dict[str, dict[str, Any]], merged: dict[str, Any]) -> None:
+    for kind, file in merged.get(extension.KEY, {}).get("hooks", {}).items():
+        key = f"{extension.KEY}.hooks.{kind}"
+        if kind != "timeout" and not (path / file).is_file() and not (path / f"{file}.j2").is_file():
+            raise MoorageError(
+                "no such file", file=str(path / _file_of(documents, key)), key=key, found=file,
+                expected="a program below the stack's files/ or templates/",
+            )  # fmt: skip
 
 
 def _file_of(documents: dict[str, dict[str, Any]], key: str) -> str:

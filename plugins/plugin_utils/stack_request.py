@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
+from . import image_lock
 from .host_program import version
 from .stack_folder import StackFolder, load_stack
 
@@ -79,6 +80,7 @@ def build(
         "extension": stack.extension,
         "environment": variables,
         "declared": stack.secrets,
+        "locks": image_lock.digests(stack.path),
     }
     identity = json.dumps([candidate, name, version()], sort_keys=True)
     request = {

@@ -25,7 +25,8 @@ TOLD = {
     "a port that a program has": r"port 9000/tcp is already taken by python3 (PID ",
     "a port that two services want": "port 9100/tcp is wanted by call-flow and by rag-engine",
     "a tag that is not there": "docker.n8n.io/n8nio/n8n:9.9.9 is not in its registry",
-    "a registry that is not there": "registry.invalid/engineering-api:1.0: ",
+    "a registry without an address": "the host cannot resolve the name of the registry registry.invalid",
+    "a GPU that is not there": "call-flow want a GPU, and this host has none",
     "more memory than there is": "the services may use 999.0 GiB, and the host has ",
     "an external network": "the external network nowhere does not exist",
     "a subnet in use": "the subnet 172.30.0.0/16 of network oberaconnect_wide overlaps the host's route to 172.30.",
@@ -37,13 +38,15 @@ TOLD = {
 
 @pytest.fixture
 def planted(site: Site, base: Lives, change: StackCopy) -> Iterator[StackCopy]:  # noqa: ARG001
-    """A server and a stack with ten problems."""
+    """A server and a stack with ten problems and more."""
     model = yaml.safe_load(change.compose.read_text())
     services = model["services"]
     services["agents"]["ports"] = ["9000:9000"]
     services["call-flow"]["ports"] = ["9100:1"]
     services["rag-engine"]["ports"] = ["9100:2"]
     services["engineering-api"]["image"] = "registry.invalid/engineering-api:1.0"
+    devices = [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
+    services["call-flow"]["deploy"] = {"resources": {"reservations": {"devices": devices}}}
     services["data-processing"]["mem_limit"] = "999g"
     services["n8n"]["networks"] = ["oberaconnect", "wide", "nowhere"]
     model["networks"]["wide"] = {"ipam": {"config": [{"subnet": "172.30.0.0/16"}]}}
@@ -57,12 +60,29 @@ def planted(site: Site, base: Lives, change: StackCopy) -> Iterator[StackCopy]: 
     site.server.shell(f"kill {listener}; rm {JOURNAL}; sed -i '$d' {CONFIGURATION}")
 
 
+# what a deploy finds of them only when it pulls, or mends by itself
+NOT_BEFORE = {
+    "a tag that is not there",
+    "a registry without an address",
+    "a file edited by hand",
+    "a transaction cut off",
+}
+
+
 def test_ten_problems_are_found_in_one_call(site: Site, planted: StackCopy) -> None:
     with site.server.left_alone():
         answer = site.door.call("doctor", "-s", planted.path).ended(3)
     details = [check["detail"] for check in answer.data["checks"] if not check["ok"]]
     assert [name for name, text in TOLD.items() if not any(text in detail for detail in details)] == []
     assert all(check["fix"] for check in answer.data["checks"] if not check["ok"])
+
+
+def test_a_deploy_makes_the_same_checks(site: Site, planted: StackCopy) -> None:
+    with site.server.left_alone():
+        answer = site.door.call("plan", "-s", planted.path).ended(3)
+    details = [check["detail"] for check in answer.data["checks"] if not check["ok"]]
+    found = {name for name, text in TOLD.items() if any(text in detail for detail in details)}
+    assert found == set(TOLD) - NOT_BEFORE
 
 
 def test_a_server_that_is_in_order_passes(site: Site, base: Lives) -> None:  # noqa: ARG001

@@ -8,6 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 import socket
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,15 @@ def history(site: Site) -> list[dict[str, object]]:
     return found
 
 
+def in_git(change: StackCopy) -> str:
+    """Keep the stack's folder in Git; return the commit."""
+    git = ("git", "-C", str(change.path), "-c", "user.name=me", "-c", "user.email=me@example.com")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "first")):
+        subprocess.run((*git, *words), check=True)
+    done = subprocess.run((*git, "rev-parse", "--short=12", "HEAD"), check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
 def differences(answer: Answer) -> dict[str, list[str]]:
     """The plan of a ``plan`` that found differences, which is no failure."""
     assert (answer.code, answer.data["exit_code"], answer.data["ok"]) == (10, 10, True), answer.text
@@ -39,6 +49,7 @@ def test_a_plan_without_differences_ends_with_0(site: Site, base: Lives) -> None
 
 
 def test_a_rollback_returns_to_the_release_before(site: Site, base: Lives, change: StackCopy) -> None:
+    commit = in_git(change)
     change.agents_log_level("debug")
     with site.server.left_alone():
         assert differences(site.door.call("plan", "-s", change.path)) == {"recreate": ["agents"]}
@@ -48,6 +59,8 @@ def test_a_rollback_returns_to_the_release_before(site: Site, base: Lives, chang
     older = listed[1]["release"]
     assert listed[0]["changes"] == {"agents": ["environment.LOG_LEVEL: info -> debug"]}
     assert listed[0]["operator"] == f"{getpass.getuser()}@{socket.gethostname()}"
+    assert listed[0]["revision"] == f"{commit}+changes"
+    assert 0 < listed[0]["seconds"] < 120
 
     with site.server.left_alone():
         answer = site.door.call("rollback", "--check").ended(0)
@@ -68,13 +81,32 @@ def test_a_release_that_failed_is_nothing_to_return_to(site: Site, base: Lives, 
     before = history(site)
     change.replace("/rag-engine:${OBERACONNECT_TAG:-1.0}", "/rag-engine:broken")
     site.door.call("deploy", "-s", change.path).ended(4)
-    assert history(site) == before
+    listed = site.door.call("releases").ended(0).host
+    assert listed["history"] == before
+    assert (listed["failed"][0]["result"], listed["failed"][0]["base"]) == ("rolled_back", before[0]["release"])
     entry = json.loads(site.server.shell("tail -1 /var/log/moorage/audit.jsonl"))
     assert (entry["action"], entry["result"], entry["base"]) == ("apply", "rolled_back", before[0]["release"])
     assert "rag-engine" in entry["reason"]
     assert {name: life for name, life in site.server.lives().items() if name != "rag-engine"} == {
         name: life for name, life in base.items() if name != "rag-engine"
     }
+
+
+def test_a_rollback_pulls_an_image_that_is_gone(site: Site, base: Lives, change: StackCopy) -> None:
+    image = site.server.inspect()["agents"]["Image"]
+    change.replace("/agents:${OBERACONNECT_TAG:-1.0}", "/agents:1.1")
+    site.door.call("deploy", "-s", change.path).ended(0)
+    site.server.shell(f"docker image rm -f {image}")
+
+    answer = site.door.call("rollback").ended(0)
+
+    assert site.server.inspect()["agents"]["Image"] == image
+    assert answer.plan == {"recreate": ["agents"]}
+    after = site.server.lives()
+    assert [service for service in base if after[service] != base[service]] == ["agents"]
+    # it is kept for the next one again
+    tags = json.loads(site.server.shell(f"docker image inspect {image}"))[0]["RepoTags"]
+    assert [tag for tag in tags if tag.startswith("moorage/oberaconnect/agents:")]
 
 
 def test_an_unknown_release_is_refused(site: Site, base: Lives) -> None:  # noqa: ARG001

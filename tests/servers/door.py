@@ -112,8 +112,8 @@ class Door:
     runtime: Path
 
     def start(self, verb: str, *options: str | Path, inventory: Path | None = None) -> Call:
-        """Start a verb that talks to hosts."""
-        command = [sys.executable, str(ROOT / "runner.py"), verb, "-i", str(inventory or self.inventory)]
+        """Start a verb that talks to hosts, such as ``deploy`` or ``images lock``."""
+        command = [sys.executable, str(ROOT / "runner.py"), *verb.split(), "-i", str(inventory or self.inventory)]
         command += ["--vault-password-file", str(self.password_file), "--json", "--yes", *map(str, options)]
         process = subprocess.Popen(
             command,

@@ -25,7 +25,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in ("0001", "0002", "0003"):
         saved = release().save({}, number)
         if number != "0002":
-            history.mark(saved, "me@here")
+            history.mark(saved, "me@here", 1.0)
     link("releases/0003", places.current("shop"))
 
 
@@ -36,7 +36,7 @@ def test_failed_releases_are_not_listed_and_the_latest_is_first() -> None:
 
 
 def test_a_release_that_is_in_force_again_is_the_latest() -> None:
-    history.mark(release(number="0001"), "me@here")
+    history.mark(release(number="0001"), "me@here", 1.0)
     link("releases/0001", places.current("shop"))
     assert list(history.committed("shop")) == ["0001", "0003"]
     assert history.choose("shop", history.PREVIOUS).number == "0003"

@@ -35,7 +35,7 @@ def test_a_release_that_another_run_has_just_written_stays() -> None:
     for number in ("0001", "0002", "0003", "0004"):
         saved = release().save({}, number)
         if number in ("0001", "0003"):
-            history.mark(saved, "me@here")
+            history.mark(saved, "me@here", 1.0)
     an_hour_ago = time.time() - 3700
     os.utime(places.releases("shop") / "0002", (an_hour_ago, an_hour_ago))
 
