@@ -171,20 +171,20 @@ class Transaction:
                     copies = engine.by_service(self.project).get(name, [])
                     detail = verification.describe(copies) or "it is gone"
                     raise MoorageError(f"{name} restarted within its stability window: {detail}")
-        faults = [check for check in self._settled() if not check.ok]
+        faults = self._faults(self.target)
         if faults:
-            raise MoorageError("; ".join(f"{check.service}: {check.name}: {check.detail}" for check in faults))
+            raise MoorageError("; ".join(faults))
 
-    def _settled(self) -> list[verification.Check]:
+    def _faults(self, release: Release) -> list[str]:
         """Verify when every health check has its verdict; once more when the Engine was restarted under it."""
-        verification.wait_for_verdicts(self.target)
+        verification.wait_for_verdicts(release)
         for _attempt in range(3):
             before = engine.invocation()
-            checks = verification.verify(self.target)
+            checks = verification.verify(release)
             if engine.invocation() == before:
                 break
             engine.wait_until_back()
-        return checks
+        return [f"{check.service}: {check.name}: {check.detail}" for check in checks if not check.ok]
 
     def _marks(self) -> dict[str, list[tuple[str, int, str]]]:
         return {
@@ -222,7 +222,7 @@ class Transaction:
             for service in self.base.stack.services:
                 self.placing.wait_until_ready(self.base, service)
             self.placing.sweep_networks(self.base)
-            faults = [f"{name}: {why}" for name, why in difference.actual(self.base).items()]
+            faults = self._faults(self.base)
         except MoorageError as error:
             faults.append(str(error))
         return self._done(FAILED if faults else UNDONE_RESULT, reason, faults)
