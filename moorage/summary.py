@@ -92,7 +92,7 @@ def _show_failed_checks(terminal: Terminal, host: HostResult) -> None:
 
 
 def _show_plan(terminal: Terminal, host: str, stack: str, plan: dict[str, Any]) -> None:
-    for kind in ("create", "recreate", "reload", "remove"):
+    for kind in ("create", "recreate", "reload", "remove", "alter"):
         for item in plan.get(kind) or ():
             why = ", ".join(map(str, item.get("why") or ()))
             terminal.say(f"{host}: {stack}: {kind} {item['service']}" + (f" ({why})" if why else ""))

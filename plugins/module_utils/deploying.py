@@ -65,7 +65,7 @@ def answer_drift(request: Mapping[str, Any]) -> Answer:
 
 
 def _entries(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [entry for kind in ("create", "recreate", "reload", "remove") for entry in plan[kind]]
+    return [entry for kind in planning.KINDS for entry in plan[kind]]
 
 
 def _restored(base: Release, damaged: list[str], request: Mapping[str, Any]) -> Answer:
@@ -138,7 +138,7 @@ def _key(check: Check) -> str:
 def _summary(plan: planning.Plan) -> str:
     parts = [
         f"{kind} {', '.join(service for service, _why in getattr(plan, kind))}"
-        for kind in ("create", "recreate", "reload", "remove")
+        for kind in planning.KINDS
         if getattr(plan, kind)
     ]
     return "; ".join(parts) or "the stack's definition changed; no container does"

@@ -10,11 +10,12 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import engine, file_sets, history, places
+from . import database_roles, engine, file_sets, history, places
+from .database_roles import ROLE
+from .secret_store import used_by
 
 if TYPE_CHECKING:
     from .release import Release
-from .secret_store import used_in
 
 # A difference of the live set of a service, not of its container.
 LIVE = "live:"
@@ -102,6 +103,7 @@ def actual(release: Release) -> dict[str, str]:
             found[LIVE + service] = "another configuration is in force"
         elif not file_sets.intact(folder / live.hash):
             found[LIVE + service] = "its configuration was changed by hand"
+    found.update({ROLE + secret: reason for secret, reason in database_roles.differing(release).items()})
     return found
 
 
@@ -123,7 +125,7 @@ def reasons(new: Release, old: Release, service: str) -> list[str]:
     elif old.images[service].id != new.images[service].id:
         found.append(f"image: {new.images[service].reference} has another digest")
     changed = {name for name, mark in new.secrets.items() if old.secrets.get(name) != mark}
-    used = _secret_names(new.bodies[service]) & changed
+    used = used_by(new.bodies[service]) & changed
     return found + [f"secret {name}: changed" for name in sorted(used)]
 
 
@@ -135,14 +137,6 @@ def between(new: Release, old: Release) -> dict[str, list[str]]:
         if name in old.live and old.live[name].hash != live.hash:
             found[name].append("another configuration")
     return {name: lines for name, lines in sorted(found.items()) if lines}
-
-
-def _secret_names(body: Mapping[str, Any]) -> set[str]:
-    names = used_in(body)
-    for mount in body.get("volumes") or []:
-        if str(mount.get("source", "")).startswith(str(places.SECRETS)):
-            names.add(os.path.basename(mount["source"]))  # noqa: PTH119
-    return names
 
 
 def _readable(release: Release, service: str) -> dict[str, Any]:

@@ -239,12 +239,13 @@ def image(reference: str) -> Any:
     return call("GET", f"/images/{reference}/json")
 
 
-def execute(container: str, command: list[str], *, wait: float = 30) -> tuple[int, str]:
+def execute(container: str, command: list[str], *, wait: float = 30, stdin: str = "") -> tuple[int, str]:
     """Run something idempotent in a container; again when the Engine was killed under it."""
+    words = ["docker", "exec", *(["-i"] if stdin else []), container, *command]
     status, output = 1, ""
     for _attempt in range(4):
         before = invocation()
-        status, output = run(["docker", "exec", container, *command], wait=wait)
+        status, output = run(words, wait=wait, stdin=stdin)
         if status == 0:
             break
         wait_until_back()

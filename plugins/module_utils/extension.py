@@ -72,10 +72,7 @@ def _references(
     extension: Mapping[str, Any], services: set[str], gateways: set[str]
 ) -> Iterator[tuple[str, str, set[str]]]:
     top = extension.get(KEY, {})
-    for name, gateway in top.get("gateways", {}).items():
-        yield f"{KEY}.gateways.{name}.service", gateway["service"], services
-    for index, check in enumerate(top.get("verify", [])):
-        yield f"{KEY}.verify[{index}].through", check["through"], gateways
+    yield from _top_references(top, services, gateways)
     layers = set(top.get("layers", []))
     for service, body in extension.get("services", {}).items():
         block, place = body[KEY], f"services.{service}.{KEY}"
@@ -87,6 +84,18 @@ def _references(
         for index, probe in enumerate(block.get("probes", [])):
             for target in probe.get("reaches", []):
                 yield f"{place}.probes[{index}].reaches", target.rsplit(":", 1)[0], services
+
+
+def _top_references(
+    top: Mapping[str, Any], services: set[str], gateways: set[str]
+) -> Iterator[tuple[str, str, set[str]]]:
+    for name, secret in top.get("secrets", {}).items():
+        if "postgres" in secret:
+            yield f"{KEY}.secrets.{name}.postgres.service", secret["postgres"]["service"], services
+    for name, gateway in top.get("gateways", {}).items():
+        yield f"{KEY}.gateways.{name}.service", gateway["service"], services
+    for index, check in enumerate(top.get("verify", [])):
+        yield f"{KEY}.verify[{index}].through", check["through"], gateways
 
 
 def _route_references(

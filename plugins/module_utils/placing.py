@@ -9,8 +9,9 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, gateway_host, places, verification
+from . import database_roles, difference, engine, gateway_host, places, verification
 from .atomic_write import link
+from .database_roles import ROLE
 from .errors import MoorageError
 from .healing import heal
 
@@ -132,6 +133,17 @@ class Placing:
                 detail = f"{detail} (waited {deadline:.0f} s)"
                 raise MoorageError(detail, key=service, fix=f"look at: docker logs of {service}")
             time.sleep(0.15)  # a poll: probes are questions, there is no event to wait for
+
+    def set_password(self, release: Release, secret: str) -> None:
+        """Have the password of a live database role be the release's.
+
+        Raises:
+            MoorageError: The database does not get ready, or refused.
+        """
+        self.touch(ROLE + secret)
+        self.wait_until_ready(release, database_roles.roles(release)[secret].service)
+        database_roles.set_password(release, secret)
+        self.journal.add("altered", what=ROLE + secret)
 
     def link_configuration(self, release: Release, service: str) -> None:
         """Put a release's configuration in force for a service that will be started."""

@@ -9,7 +9,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, preflight
+from . import database_roles, difference, engine, preflight
 from .secret_store import as_variables
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from .release import Release
     from .verification import Check
+
+# What is done to services, as the plan and its reader call it.
+KINDS = ("create", "recreate", "reload", "remove", "alter")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Plan:
         recreate: Services whose container will be replaced.
         reload: Services whose configuration will be reloaded.
         remove: Services that are gone from the stack.
+        alter: Databases in which the password of a role will be changed.
         pull: Images that the host does not have.
         networks: Networks to be made, as the stack defines them.
         volumes: Volumes to be made.
@@ -39,6 +43,7 @@ class Plan:
     recreate: tuple[tuple[str, tuple[str, ...]], ...] = ()
     reload: tuple[tuple[str, tuple[str, ...]], ...] = ()
     remove: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    alter: tuple[tuple[str, tuple[str, ...]], ...] = ()
     pull: tuple[str, ...] = ()
     networks: tuple[Mapping[str, Any], ...] = ()
     volumes: tuple[Mapping[str, Any], ...] = ()
@@ -48,13 +53,12 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether nothing would be done."""
-        return not any((self.create, self.recreate, self.reload, self.remove, self.record))
+        return not any((self.record, *(getattr(self, kind) for kind in KINDS)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan for JSON."""
         named = {
-            kind: [{"service": service, "why": list(why)} for service, why in getattr(self, kind)]
-            for kind in ("create", "recreate", "reload", "remove")
+            kind: [{"service": service, "why": list(why)} for service, why in getattr(self, kind)] for kind in KINDS
         }
         return {
             **named,
@@ -75,11 +79,16 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
     """
     actual = difference.actual(new)
     running = engine.by_service(new.project)
+    databases = database_roles.roles(new)
     kinds: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     for what, reason in actual.items():
         service = what.replace(difference.LIVE, "")
         why = tuple(_why(what, reason, new, base))
-        if service not in new.stack.services:
+        if what.startswith(database_roles.ROLE):
+            database = databases[what[len(database_roles.ROLE) :]].service
+            if running.get(database):  # a new one begins with it
+                kinds.setdefault("alter", []).append((database, why))
+        elif service not in new.stack.services:
             kinds.setdefault("remove", []).append((service, why))
         elif what.startswith(difference.LIVE):
             if service not in actual:
@@ -107,7 +116,8 @@ def _missing_images(new: Release, *, kept: bool) -> set[str]:
 
 def _definition(release: Release) -> str:
     hooks = {path: release.contents.get(path) for path in release.stack.hooks.values()}
-    return json.dumps([release.model, release.extension, release.specifications, hooks], sort_keys=True)
+    parts = [release.model, release.extension, release.specifications, hooks, dict(release.secrets)]
+    return json.dumps(parts, sort_keys=True)
 
 
 def _why(what: str, reason: str, new: Release, base: Release | None) -> list[str]:

@@ -42,6 +42,12 @@ def used_in(node: Any) -> set[str]:
     return set()
 
 
+def used_by(body: Mapping[str, Any]) -> set[str]:
+    """Return the names of the secrets that a service takes, by environment or as a file."""
+    mounts = [str(mount.get("source", "")) for mount in body.get("volumes") or []]
+    return used_in(body) | {source.rpartition("/")[2] for source in mounts if source.startswith(f"{places.SECRETS}/")}
+
+
 def as_variables(node: Any) -> Any:
     """Return a JSON value as Compose reads it: markers as ``${NAME}``, every other ``$`` doubled."""
     if isinstance(node, str):
@@ -93,6 +99,18 @@ def _quoted(value: str) -> str:
     ):
         value = value.replace(plain, escaped)
     return f'"{value}"'
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the values of an env file that was written here."""
+    lines = [line.partition("=") for line in path.read_text().split("\n") if line]
+    return {name: _unquoted(text) for name, _equals, text in lines}
+
+
+def _unquoted(text: str) -> str:
+    if text.startswith("'"):
+        return text[1:-1]
+    return re.sub(r"\\(.)", lambda found: {"n": "\n", "r": "\r"}.get(found.group(1), found.group(1)), text[1:-1])
 
 
 def env_file(project: str, fingerprints: Mapping[str, str]) -> Path:

@@ -132,15 +132,19 @@ class Stack:
     hooks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     hook_seconds: float = 300.0
 
-    def start_layers(self) -> Iterator[list[str]]:
+    def start_layers(self, after: Mapping[str, set[str]] | None = None) -> Iterator[list[str]]:
         """Yield the services in dependency order; those of one list do not depend on each other.
+
+        Args:
+            after: What each service comes after, in place of its ``depends_on``.
 
         Raises:
             MoorageError: ``depends_on`` runs in a circle.
         """
         left = set(self.services)
+        before = after or {name: set(service.depends_on) for name, service in self.services.items()}
         while left:
-            ready = sorted(name for name in left if not set(self.services[name].depends_on) & left)
+            ready = sorted(name for name in left if not before[name] & left)
             if not ready:
                 raise MoorageError("depends_on runs in a circle", key=", ".join(sorted(left)))
             yield ready

@@ -13,7 +13,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from . import audit, difference, engine, history, hooks, places, preflight, staging, verification
+from . import audit, database_roles, difference, engine, history, hooks, places, preflight, staging, verification
 from .atomic_write import link
 from .errors import NOT_UNDONE, PREFLIGHT, UNDONE, MoorageError
 from .healing import heal
@@ -138,13 +138,18 @@ class Transaction:
         for service in self.target.live:
             if difference.LIVE + service in changing and service in changing:
                 self.placing.link_configuration(self.target, service)  # a new container needs it at its start
-        for layer in self.target.stack.start_layers():
+        passwords = database_roles.differing(self.target)
+        known = database_roles.roles(self.target)
+        for layer in self.target.stack.start_layers(database_roles.after(self.target, list(passwords))):
             todo = [service for service in layer if service in changing]
             for service in todo:
                 self.placing.place(self.target, service)
             for service in todo:
                 self.placing.wait_until_ready(self.target, service)
                 self.journal.add("ready", what=service)
+            for secret in passwords:
+                if known[secret].service in layer:
+                    self.placing.set_password(self.target, secret)
         self._reload_and_remove(changing)
 
     def _reload_and_remove(self, changing: dict[str, str]) -> None:
@@ -152,7 +157,7 @@ class Transaction:
             if difference.LIVE + service in changing and service not in changing:
                 self.placing.reload(self.target, service)
         for service in changing:
-            if service not in self.target.stack.services and not service.startswith(difference.LIVE):
+            if service not in self.target.stack.services and ":" not in service:  # "live:", "role:"
                 self.placing.remove(service)
         self.placing.sweep_networks(self.target)
 
@@ -214,6 +219,7 @@ class Transaction:
         try:
             engine.wait_until_back()
             heal(self.project, self._note)
+            self._undo_passwords(self.base)
             for what in self._to_undo():
                 self._undo_one(what)
             for service, _why in difference.actual(self.base).items():
@@ -227,6 +233,14 @@ class Transaction:
             faults.append(str(error))
         return self._done(FAILED if faults else UNDONE_RESULT, reason, faults)
 
+    def _undo_passwords(self, base: Release) -> None:
+        """Have databases take the base release's passwords before the services that use them come back."""
+        for secret in database_roles.differing(base):
+            service = database_roles.roles(base)[secret].service
+            if service in difference.actual(base):
+                self.placing.place(base, service)
+            self.placing.set_password(base, secret)
+
     def _to_undo(self) -> list[str]:
         touched = [line["what"] for line in reversed(self.journal.events("touch"))]
         differing = difference.actual(self.base) if self.base else {}
@@ -239,7 +253,7 @@ class Transaction:
             service = what[len(difference.LIVE) :]
             if service in self.base.live:
                 self.placing.reload(self.base, service)
-        elif what not in self.base.stack.services:
+        elif what not in self.base.stack.services and not what.startswith(database_roles.ROLE):
             self.placing.remove(what)
         elif what in difference.actual(self.base):
             self.placing.place(self.base, what)
