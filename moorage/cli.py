@@ -54,6 +54,10 @@ def _dispatch(arguments: argparse.Namespace, terminal: Terminal) -> int:
         from moorage.verbs import demo
 
         return demo.run(arguments, terminal)
+    if arguments.verb.startswith("secrets-"):
+        from moorage.verbs import secrets
+
+        return secrets.run(arguments, terminal)
     from moorage.verbs import hosts
 
     return hosts.run(arguments, terminal)
@@ -114,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     add("verify", help="ask every probe of the stacks", parents=[output, common])
     add("drift", help="how the hosts differ from what was deployed; exit code 10 if at all", parents=[output, common])
     add("status", help="what runs", parents=[output, common])
+    _add_secrets(add("secrets", help="make, check or change the stacks' secrets"), [output, common])
     destroy = add("destroy", help="remove a stack from its hosts", parents=changing)
     destroy.add_argument("--confirm", metavar="NAME", help="the stack's name once more, as consent")
     destroy.add_argument("--with-data", action="store_true", help="its volumes too: the data is gone for good")
@@ -126,6 +131,17 @@ def parser() -> argparse.ArgumentParser:
     )
     add("unlock", help="give a stack free after a run that has died", parents=[output, common])
     return root
+
+
+def _add_secrets(secrets: argparse.ArgumentParser, parents: list[argparse.ArgumentParser]) -> None:
+    add = secrets.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser
+    add("gen", help="make those that can be made up, without a deploy", parents=parents)
+    add("check", help="is each there and fit for use? exit code 2 if not", parents=parents)
+    rotate = add("rotate", help="new values, on the hosts and in their databases", parents=[*parents, _lock_options()])
+    rotate.add_argument("names", metavar="NAME", nargs="*", help="default: goes on with what is pending")
+    rotate.add_argument("--all", action="store_true", help="all that can be made up")
+    rotate.add_argument("--stdin", action="store_true", help="standard input is the new value of the only NAME")
+    rotate.add_argument("--abandon", action="store_true", help="return to the old values, and drop the new ones")
 
 
 def _output_options() -> argparse.ArgumentParser:

@@ -29,10 +29,11 @@ from moorage.settings import ansible_variables, inventory_folder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+EXTERNAL = "moorage_secrets_external"
 _SSH_ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 _KEY_OPTIONS = ("UserKnownHostsFile", "StrictHostKeyChecking")
 _NOT_HASHED = {"known_hosts", "known_hosts.old", "moorage_secrets.yml"}
-_SHAPE = 1
+_SHAPE = 2
 _YAML_COMPLAINT = re.compile(r"Failed to parse inventory with 'yaml' plugin: (.+)")
 
 
@@ -45,12 +46,14 @@ class Host:
         address: What ssh is told.
         stacks: Its ``moorage_stacks``.
         own_host_keys: Its variables say how its host key is checked.
+        external: The names of its ``moorage_secrets_external``, by Compose project.
     """
 
     name: str
     address: str
     stacks: list[dict[str, Any]] = field(default_factory=list)
     own_host_keys: bool = False
+    external: dict[str, list[str]] = field(default_factory=dict)
 
 
 def load(inventory: Path, vault_password: str = "") -> list[Host]:
@@ -150,4 +153,17 @@ def _host(inventory: Path, name: str, variables: dict[str, Any]) -> Host:
         )
     arguments = " ".join(str(variables.get(key, "")) for key in _SSH_ARGUMENTS)
     own = any(option in arguments for option in _KEY_OPTIONS)
-    return Host(name, str(variables.get("ansible_host", name)), stacks, own)
+    return Host(name, str(variables.get("ansible_host", name)), stacks, own, _external(inventory, name, variables))
+
+
+def _external(inventory: Path, host: str, variables: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the names of the secrets that Ansible itself gets from elsewhere, by project."""
+    given = variables.get(EXTERNAL) or {}
+    if not isinstance(given, dict) or not all(isinstance(names, dict) for names in given.values()):
+        raise MoorageError(
+            "not a map of projects",
+            file=str(inventory),
+            key=f"{host}: {EXTERNAL}",
+            expected='{<project>: {NAME: "{{ lookup(...) }}"}}',
+        )
+    return {str(project): sorted(map(str, names)) for project, names in given.items()}

@@ -142,6 +142,38 @@ class Provisioner:
         """Say how the hosts differ from the releases in force; ``changed`` is true when they do."""
         return self._run("drift", "drift", on_event)
 
+    def generate_secrets(self) -> Result:
+        """Make the secrets that can be made up and are not there yet; ``notices`` names them. No host is asked."""
+        return self._timed(Run(self._settings, "secrets-gen", None).generate_secrets)
+
+    def check_secrets(self) -> Result:
+        """Say of every secret whether it is there and fit for use: a check for each. No host is asked."""
+        return self._timed(Run(self._settings, "secrets-check", None).check_secrets)
+
+    def rotate_secrets(
+        self,
+        names: Sequence[str] = (),
+        *,
+        every: bool = False,
+        value: str = "",
+        abandon: bool = False,
+        on_event: Callable[[events.Event], None] | None = None,
+    ) -> Result:
+        """Give secrets new values, on all hosts and in their live databases.
+
+        The new values are kept beside the old ones until every host has them; until then the same call goes on.
+
+        Args:
+            names: The secrets; none goes on with what is pending.
+            every: All that can be made up.
+            value: The new value of the only secret, for one that cannot be made up.
+            abandon: Return to the old values and drop the new ones.
+            on_event: Is told what happens.
+        """
+        wanted = settings.Rotation(tuple(names), every, value, abandon)
+        used = replace(self._settings, rotation=wanted)
+        return self._run("secrets-rotate", "deploy", on_event, stacks_needed=True, used=used)
+
     def status(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
         """Look at what runs."""
         return self._run("status", "status", on_event)
@@ -172,6 +204,12 @@ class Provisioner:
             running = list(self._running)
         for run in running:
             run.cancel()
+
+    def _timed(self, method: Callable[[], Result]) -> Result:
+        started = time.monotonic()
+        result = method()
+        result.duration_s = time.monotonic() - started
+        return result
 
     def _run(
         self,

@@ -155,6 +155,7 @@ class Result:
         exit_code: As documented in docs/exit-codes.md.
         hosts: What happened on each host, by name.
         error: What went wrong, where it is not a matter of one host.
+        own_checks: What was checked on this machine.
         notices: What the user should know besides: new host keys, files that were made.
         run_dir: Where the log of the run is kept; None if it is not.
         duration_s: How long it took.
@@ -166,14 +167,15 @@ class Result:
     exit_code: int = 0
     hosts: dict[str, HostResult] = field(default_factory=dict)
     error: dict[str, Any] = field(default_factory=dict)
+    own_checks: list[Check] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     run_dir: Path | None = None
     duration_s: float = 0.0
 
     @property
     def checks(self) -> list[Check]:
-        """The health checks of all hosts."""
-        return [check for host in self.hosts.values() for check in host.checks]
+        """The checks made on this machine, and the health checks of all hosts."""
+        return [*self.own_checks, *(check for host in self.hosts.values() for check in host.checks)]
 
     @property
     def tasks_changed(self) -> int:
@@ -189,7 +191,10 @@ class Result:
             "changed": self.changed,
             "exit_code": self.exit_code,
             "hosts": {name: host.as_dict() for name, host in self.hosts.items()},
-            "checks": [{"host": host.name, **check.as_dict()} for host in self.hosts.values() for check in host.checks],
+            "checks": [
+                *({"host": "", **check.as_dict()} for check in self.own_checks),
+                *({"host": host.name, **check.as_dict()} for host in self.hosts.values() for check in host.checks),
+            ],
             "tasks_changed": self.tasks_changed,
             "notices": self.notices,
             **({"error": self.error} if self.error else {}),

@@ -15,15 +15,27 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
-from moorage import events, host_keys, inventory, launcher, secrets, settings, stacks, vault_password
+from moorage import (
+    events,
+    host_keys,
+    inventory,
+    launcher,
+    rotation,
+    secret_report,
+    secrets,
+    settings,
+    stacks,
+    vault_password,
+)
 from moorage.collector import Collector
 from moorage.records import RunRecord
 from moorage.redact import Redactor
+from moorage.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from moorage.result import Result
+    from moorage.result import HostResult
 
 
 class Run:
@@ -39,7 +51,8 @@ class Run:
         self._settings, self._verb, self._inventory = used, verb, used.inventory
         self._secrets_file = secrets.secrets_file(used.inventory)
         self._hosts: list[inventory.Host] = []
-        self._password = ""
+        self._vault_password: vault_password.VaultPassword | None = None
+        self._rotated: secrets.Values = {}
         self._notices: list[str] = []
         self._redactor = Redactor()
         self._runs = runs
@@ -48,16 +61,49 @@ class Run:
     def prepare(self, *, stacks_needed: bool) -> None:
         """Read inventory, stacks and secrets; whatever is wrong on this side is found here."""
         password = self._read_inventory()
-        declared: secrets.Declarations = {}
-        if stacks_needed:
-            declared = stacks.declared_secrets(stacks.choose(self._settings, self._hosts))
-            self._refuse_secrets_in_variables(declared)
+        declared = self._declared() if stacks_needed else {}
         if self._settings.confirm:
             self._check_consent()
         if password is None and any(declared.values()):
             password = self._own_password()
         if password is not None:
             self._read_secrets(password, declared)
+
+    def generate_secrets(self) -> Result:
+        """Make the secrets that can be made up, and name them."""
+        password = self._read_inventory()
+        declared = self._declared()
+        if not any(declared.values()):
+            return Result(self._verb, notices=["no secret is declared"])
+        made, absent = secrets.generate(self._secrets_file, password or self._own_password(), declared)
+        notices = [*self._notices, *(f"made {name}" for name in made)]
+        notices += [f"{name} is for you to give: ./runner.py secrets check tells how" for name in absent]
+        return Result(self._verb, changed=bool(made), notices=notices or ["nothing to make"])
+
+    def check_secrets(self) -> Result:
+        """Say of each secret of the chosen stacks whether it is there and fit for use."""
+        password = self._read_inventory()
+        everything = stacks.declared_secrets(stacks.choose(self._settings, self._hosts))
+        checks = secret_report.checks(self._secrets_file, password, everything, self._external())
+        code = 0 if all(check.ok for check in checks) else 2
+        return Result(self._verb, ok=not code, exit_code=code, own_checks=checks, notices=self._notices)
+
+    def _declared(self) -> secrets.Declarations:
+        """Return the secrets that the chosen stacks declare, but for those that Ansible gets from elsewhere."""
+        declared = stacks.declared_secrets(stacks.choose(self._settings, self._hosts))
+        self._refuse_secrets_in_variables(declared)
+        external = self._external()
+        return {
+            project: {name: rule for name, rule in rules.items() if name not in external.get(project, ())}
+            for project, rules in declared.items()
+        }
+
+    def _external(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for host in self._hosts:
+            for project, names in host.external.items():
+                found.setdefault(project, set()).update(names)
+        return found
 
     def _read_inventory(self) -> vault_password.VaultPassword | None:
         """Read the hosts, with the vault password where there is one."""
@@ -74,14 +120,24 @@ class Run:
         return password
 
     def _read_secrets(self, password: vault_password.VaultPassword, declared: secrets.Declarations) -> None:
-        self._password = password.text
+        self._vault_password = password
         try:
             values = secrets.ensure(self._secrets_file, password, declared, throwaway=self._settings.throwaway_secrets)
         except MoorageError as error:
             error.fix = "\n  ".join([error.fix, *self._notices])
             raise
-        known = [value for names in values.values() for value in names.values()]
+        if self._settings.rotation:
+            self._rotated = rotation.begin(self._secrets_file, password, declared, self._settings.rotation)
+        pending = rotation.pending(self._secrets_file, password, declared)
+        known = [value for kind in (values, pending) for names in kind.values() for value in names.values()]
         self._redactor = Redactor([password.text, *known])
+        waiting = rotation.names(pending)
+        if waiting and not self._settings.rotation:
+            words = " ".join(sorted(name.rpartition(".")[2] for name in waiting))
+            self._notices.append(
+                f"the rotation of {', '.join(waiting)} is not finished, and this run uses the old value;"
+                f" finish it: ./runner.py secrets rotate {words}; or drop the new value: add --abandon"
+            )
 
     def _check_consent(self) -> None:
         """Compare the name given as consent with the stacks that would be removed."""
@@ -149,6 +205,8 @@ class Run:
                 on_event(event)
         result = collector.finish(ending, cancelled=run.cancelled)
         self._notices += host_keys.notices(known_hosts, before)
+        if self._settings.rotation:
+            self._end_rotation(self._settings.rotation, result)
         result.notices = self._notices
         complaints = self._redactor.text(run.complaints)
         if record and complaints:
@@ -157,6 +215,18 @@ class Run:
             result.exit_code = 1
             result.error = {"message": "the run crashed", "found": complaints.strip().splitlines()[-1]}
         return result
+
+    def _end_rotation(self, wanted: settings.Rotation, result: Result) -> None:
+        """Where every host has the new values, they are the values from now on; else they stay pending."""
+        hosts = [host.name for host in self._hosts if host.stacks or self._settings.stack]
+        behind = [name for name in hosts if not _has_it(result.hosts.get(name))]
+        shown = ", ".join(rotation.names(self._rotated))
+        if behind or not self._vault_password:
+            again = "the same command goes on with it; ./runner.py secrets rotate --abandon goes back to the old value"
+            self._notices.append(f"still pending: {shown}; not on {', '.join(behind)}; {again}")
+            return
+        rotation.end(self._secrets_file, self._vault_password, self._rotated, in_force=not wanted.abandon)
+        self._notices.append(f"{'dropped the new value of' if wanted.abandon else 'rotated'} {shown}")
 
     def close(self, result: Result) -> None:
         """Finish the record."""
@@ -173,6 +243,7 @@ class Run:
             "moorage_run_id": run_id,
             "moorage_operator": f"{getpass.getuser()}@{socket.gethostname()}",
             **({} if used.lock_wait is None else {"moorage_lock_wait": used.lock_wait}),
+            **({"moorage_rotation": True} if used.rotation and not used.rotation.abandon else {}),
             **more,
         }
         own = any(host.own_host_keys for host in self._hosts)
@@ -188,7 +259,7 @@ class Run:
             limit=used.limit,
             verbosity=used.verbosity,
             forks=int(os.environ.get("ANSIBLE_FORKS", "25")),
-            vault_password=self._password,
+            vault_password=self._vault_password.text if self._vault_password else "",
         )
 
     def _redacted(self, event: events.Event) -> events.Event:
@@ -200,3 +271,8 @@ class Run:
             outcome=mask.data(event.outcome),
             task=mask.text(event.task),
         )
+
+
+def _has_it(host: HostResult | None) -> bool:
+    """Tell whether a host's deploy ended with all in force."""
+    return host is not None and host.ok and host.outcome in ("committed", "unchanged")

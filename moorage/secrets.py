@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import fcntl
 import os
 import re
@@ -53,7 +54,7 @@ def secrets_file(inventory: Path) -> Path:
 
 def read(file: Path, password: VaultPassword) -> Values:
     """Return all secrets of an inventory by project and name; none when there is no file."""
-    return _values(file, _load(file, password)) if file.exists() else {}
+    return parsed(file, load(file, password))
 
 
 def ensure(file: Path, password: VaultPassword, declared: Declarations, *, throwaway: bool = False) -> Values:
@@ -68,22 +69,62 @@ def ensure(file: Path, password: VaultPassword, declared: Declarations, *, throw
     Raises:
         MoorageError: A required secret is missing, a value is a placeholder, or the file cannot be read.
     """
-    _check_neighbours(file)
-    with _locked(file) if any(declared.values()) else contextlib.nullcontext():
-        document = _load(file, password) if file.exists() else {}
-        values = _values(file, document)
-        added = _missing(file, password, values, declared, throwaway=throwaway)
-        if added:
-            for project, made in added.items():
-                values.setdefault(project, {}).update(made)
-            _save(file, password, {**document, VARIABLE: values})
+    if not any(declared.values()):
+        return read(file, password)
+    with changed(file, password) as document:
+        values = parsed(file, document)
+        made, absent = _missing(values, declared, throwaway=throwaway)
+        if absent:
+            raise MoorageError(
+                "required secrets are missing" if len(absent) > 1 else "a required secret is missing",
+                file=str(file),
+                key=", ".join(f"{VARIABLE}.{name}" for name in absent),
+                found="nothing",
+                expected="the value that your provider gave you",
+                fix=_how_to_add(file, password, absent),
+            )
+        if made:
+            document[VARIABLE] = merged(values, made)
+    values = merged(values, made)
     for project, names in declared.items():
-        _check_values(file, password, project, {name: values.get(project, {}).get(name) for name in names})
+        for name, rule in names.items():
+            _check(file, password, f"{project}.{name}", rule, values.get(project, {}).get(name))
     return values
 
 
-def _missing(file: Path, password: VaultPassword, values: Values, declared: Declarations, *, throwaway: bool) -> Values:
-    """Return new values for what is declared and not there."""
+def generate(file: Path, password: VaultPassword, declared: Declarations) -> tuple[list[str], list[str]]:
+    """Make what can be made up and is not there yet.
+
+    Returns:
+        What was made, and what only the user can give, each as ``project.NAME``.
+    """
+    with changed(file, password) as document:
+        values = parsed(file, document)
+        made, absent = _missing(values, declared, throwaway=False)
+        if made:
+            document[VARIABLE] = merged(values, made)
+    return [f"{project}.{name}" for project, names in made.items() for name in names], absent
+
+
+@contextlib.contextmanager
+def changed(file: Path, password: VaultPassword) -> Iterator[dict[str, Any]]:
+    """Give the file's content to be changed; it is written in one step when the block has ended without an error."""
+    _check_neighbours(file)
+    with _locked(file):
+        document = load(file, password)
+        before = copy.deepcopy(document)
+        yield document
+        if document != before:
+            _save(file, password, document)
+
+
+def merged(values: Values, more: Values) -> Values:
+    """Return values with others on top."""
+    return {project: {**values.get(project, {}), **more.get(project, {})} for project in {**values, **more}}
+
+
+def _missing(values: Values, declared: Declarations, *, throwaway: bool) -> tuple[Values, list[str]]:
+    """Return new values for what is declared and not there, and what nobody can make up."""
     made: Values = {}
     absent: list[str] = []
     for project, names in declared.items():
@@ -92,22 +133,17 @@ def _missing(file: Path, password: VaultPassword, values: Values, declared: Decl
             if known.get(name):
                 continue
             if "generate" in rule:
-                length = int((rule["generate"] or {}).get("length", DEFAULT_LENGTH))
-                made.setdefault(project, {})[name] = _random_text(length)
+                made.setdefault(project, {})[name] = new_value(rule)
             elif throwaway and rule.get("required", True):
                 made.setdefault(project, {})[name] = f"demo-{_random_text(20)}"
             elif rule.get("required", True):
                 absent.append(f"{project}.{name}")
-    if absent:
-        raise MoorageError(
-            "required secrets are missing" if len(absent) > 1 else "a required secret is missing",
-            file=str(file),
-            key=", ".join(f"{VARIABLE}.{name}" for name in absent),
-            found="nothing",
-            expected="the value that your provider gave you",
-            fix=_how_to_add(file, password, absent),
-        )
-    return made
+    return made, absent
+
+
+def new_value(rule: Mapping[str, Any]) -> str:
+    """Make up the value of a secret that says how long it is."""
+    return _random_text(int((rule["generate"] or {}).get("length", DEFAULT_LENGTH)))
 
 
 def _how_to_add(file: Path, password: VaultPassword, absent: list[str]) -> str:
@@ -117,39 +153,38 @@ def _how_to_add(file: Path, password: VaultPassword, absent: list[str]) -> str:
         shown.setdefault(project, {})[name] = "<value>"
     example = yaml.safe_dump({VARIABLE: shown}, default_flow_style=False).replace("'", "").strip()
     lines = "\n".join(f"    {line}" for line in example.splitlines())
-    return f"{_vault_command(file, password)}\n  and write:\n{lines}"
+    return f"{vault_command(file, password)}\n  and write:\n{lines}"
 
 
-def _vault_command(file: Path, password: VaultPassword) -> str:
+def vault_command(file: Path, password: VaultPassword) -> str:
     """Return the command that opens the file in an editor, as it can be run on this machine."""
     program = Path(sys.prefix) / "bin" / "ansible-vault"
     words = [str(program) if program.exists() else program.name, "edit" if file.exists() else "create"]
     return shlex.join([*words, "--vault-password-file", password.origin, str(file)])
 
 
-def _check_values(file: Path, password: VaultPassword, project: str, values: Mapping[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            continue
-        key = f"{VARIABLE}.{project}.{name}"
-        if PLACEHOLDER.fullmatch(value.strip()):
-            raise MoorageError(
-                "a placeholder stands where a secret should",
-                file=str(file),
-                key=key,
-                found="a text like “changeme”, “your-key” or “example”",
-                expected="the real value",
-                fix=_vault_command(file, password),
-            )
-        if 0 < len(value) < SHORTEST:
-            raise MoorageError(
-                "too short for a secret",
-                file=str(file),
-                key=key,
-                found=f"{len(value)} characters",
-                expected=f"at least {SHORTEST}: shorter ones cannot be kept out of logs",
-                fix=_vault_command(file, password),
-            )
+def _check(file: Path, password: VaultPassword, key: str, rule: Mapping[str, Any], value: str | None) -> None:
+    found = fault(value, rule) if value else None
+    if found:
+        message, what, expected = found
+        raise MoorageError(
+            message, file=str(file), key=f"{VARIABLE}.{key}", found=what, expected=expected,
+            fix=vault_command(file, password),
+        )  # fmt: skip
+
+
+def fault(value: str, rule: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Return what is wrong with a value (message, found, expected), without the value; None when nothing is."""
+    if PLACEHOLDER.fullmatch(value.strip()):
+        found = "a text like “changeme”, “your-key” or “example”"
+        return "a placeholder stands where a secret should", found, "the real value"
+    if len(value) < SHORTEST:
+        expected = f"at least {SHORTEST}: shorter ones cannot be kept out of logs"
+        return "too short for a secret", f"{len(value)} characters", expected
+    if "postgres" in rule and not (value.isascii() and value.isprintable()):
+        expected = "letters, digits and signs of ASCII: PostgreSQL changes others before it compares them"
+        return "no password for a database role", "other characters", expected
+    return None
 
 
 def _check_neighbours(file: Path) -> None:
@@ -166,14 +201,15 @@ def _check_neighbours(file: Path) -> None:
             )
 
 
-def _values(file: Path, document: Mapping[str, Any]) -> Values:
-    stored = document.get(VARIABLE) or {}
+def parsed(file: Path, document: Mapping[str, Any], variable: str = VARIABLE) -> Values:
+    """Return the values of one of the file's variables."""
+    stored = document.get(variable) or {}
     if not isinstance(stored, dict) or not all(isinstance(names, dict | None) for names in stored.values()):
         raise MoorageError(
             "not a map of projects",
             file=str(file),
-            key=VARIABLE,
-            expected=f"{VARIABLE}: {{<project>: {{NAME: value}}}}",
+            key=variable,
+            expected=f"{variable}: {{<project>: {{NAME: value}}}}",
         )
     return {
         str(project): {str(name): str(value) for name, value in (names or {}).items() if value is not None}
@@ -197,8 +233,10 @@ def _locked(file: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _load(file: Path, password: VaultPassword) -> dict[str, Any]:
-    """Decrypt and parse the file."""
+def load(file: Path, password: VaultPassword) -> dict[str, Any]:
+    """Decrypt and parse the file; where there is none, nothing is in it."""
+    if not file.exists():
+        return {}
     content = file.read_bytes()
     plain = vault_cipher.decrypt(content, password.text.encode())
     if plain is None:

@@ -25,6 +25,23 @@ _FIRST_INVENTORY = (
 
 
 @dataclass(frozen=True)
+class Rotation:
+    """Which secrets get new values.
+
+    Attributes:
+        names: Their names; with none of them, what is pending.
+        every: All that can be made up.
+        value: The new value of the only one.
+        abandon: Go back to the old values instead.
+    """
+
+    names: tuple[str, ...] = ()
+    every: bool = False
+    value: str = field(default="", repr=False)
+    abandon: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the user asked for.
 
@@ -43,6 +60,7 @@ class Settings:
         throwaway_secrets: Make up required secrets: for demonstrations.
         confirm: The name of the stack to remove, as consent.
         lock_wait: Seconds to wait for another run that changes the same stack; None for the default.
+        rotation: Which secrets get new values.
     """
 
     inventory: Path
@@ -59,6 +77,7 @@ class Settings:
     throwaway_secrets: bool = False
     confirm: str = ""
     lock_wait: int | None = None
+    rotation: Rotation | None = None
 
 
 def collection_root() -> Path:

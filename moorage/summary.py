@@ -58,7 +58,7 @@ def _row(host: HostResult) -> tuple[str, str, str, str]:
 
 def _show_host(terminal: Terminal, verb: str, host: HostResult) -> None:
     for stack, plan in host.plan.items():
-        if verb in COMPARING or (host.changed and verb in ("deploy", "rollback")):
+        if verb in COMPARING or (host.changed and verb in ("deploy", "rollback", "secrets-rotate")):
             _show_plan(terminal, host.name, stack, plan)
     if verb == "status" and host.services:
         titles = ("SERVICE", "LAYER", "STATE", "HEALTH", "PORTS", "IMAGE")
