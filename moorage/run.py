@@ -74,7 +74,7 @@ class Run:
         password = self._read_inventory()
         declared = self._declared()
         if not any(declared.values()):
-            return Result(self._verb, notices=["no secret is declared"])
+            return Result(self._verb, notices=["no secret is kept here"])
         made, absent = secrets.generate(self._secrets_file, password or self._own_password(), declared)
         notices = [*self._notices, *(f"made {name}" for name in made)]
         notices += [f"{name} is for you to give: ./runner.py secrets check tells how" for name in absent]

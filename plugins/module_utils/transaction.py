@@ -108,7 +108,7 @@ class Transaction:
         """Run a hook of the target release, once in a transaction; return what went wrong."""
         if kind not in self.target.stack.hooks or kind in [line["name"] for line in self.journal.events("hook")]:
             return ""
-        named = sorted({service.replace(difference.LIVE, "") for service in services})
+        named = sorted({s.replace(difference.LIVE, "") for s in services if not s.startswith(database_roles.ROLE)})
         fault = hooks.run(
             self.target, kind, {
                 "PREVIOUS": self.base.number if self.base else "", "OPERATOR": self.begin["operator"],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import json
 import re
 import stat
@@ -15,8 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import load_stack
 
-from moorage import processes
+from moorage import processes, rotation
+from moorage.settings import Rotation
+from moorage.vault_password import VaultPassword
+from tests.servers.fixtures import VAULT
 from tests.servers.server import PROJECT
 from tests.servers.stack_copy import APPLICATIONS, StackCopy
 
@@ -36,6 +41,8 @@ BY_ENVIRONMENT = {
     "postgres": [],
     "qdrant": ["QDRANT_API_KEY"],
 }
+# Stands before the name of a secret whose value was replaced.
+FORMER = "FORMER "
 # What each service takes as a file, and the user that the file belongs to.
 BY_FILE = {("postgres", "POSTGRES_PASSWORD"): 70, ("n8n", "N8N_ENCRYPTION_KEY"): 1000}
 
@@ -87,36 +94,66 @@ def _base64(value: bytes) -> Iterable[bytes]:
         yield coded[4 if shift else 0 : len(coded) - 4]
 
 
-@pytest.fixture(scope="module")
-def watched(site: Site, deployed: Answer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Answer, Watcher]:  # noqa: ARG001
-    """Deploy a change of all five applications, with eyes on every process."""
-    change = StackCopy(tmp_path_factory.mktemp("watched"), site.quick).variables(LOG_LEVEL="warning")
-    call = site.door.start("deploy", "-vv", "--diff", "-s", change.path)
-    watcher = Watcher(call.process.pid, site.door.runtime, forms_of(site.secrets()))
+@dataclasses.dataclass(frozen=True)
+class Watched:
+    """A run that was watched; the values that were looked for: those in force by its end, and former ones."""
+
+    answer: Answer
+    watcher: Watcher
+    secrets: dict[str, str]
+
+    @property
+    def forms(self) -> dict[str, list[bytes]]:
+        return forms_of(self.secrets)
+
+
+@pytest.fixture(scope="module", params=["deploy", "rotation"])
+def watched(
+    site: Site,
+    deployed: Answer,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Watched:
+    """Deploy a change of all five applications, or rotate secrets, with eyes on every process."""
+    change = StackCopy(tmp_path_factory.mktemp("watched"), site.quick).variables(LOG_LEVEL=request.param)
+    verb = ["deploy", "-vv", "--diff"]
+    looked_for = site.secrets()
+    if request.param == "rotation":
+        # as a run leaves it that was killed at once: so the new values are known before
+        pending = rotation.begin(
+            site.door.inventory / VAULT,
+            VaultPassword(site.door.password_file.read_text().strip(), "a test"),
+            {PROJECT: load_stack(change.path).secrets},
+            Rotation(every=True),
+        )[PROJECT]
+        verb = ["secrets rotate", "-vv", *pending]
+        looked_for |= {f"{FORMER}{name}": looked_for[name] for name in pending} | pending
+    call = site.door.start(*verb, "-s", change.path)
+    watcher = Watcher(call.process.pid, site.door.runtime, forms_of(looked_for))
     watcher.start()
     answer = call.answer()
     watcher.done.set()
     watcher.join(5)
-    return answer.ended(0), watcher
+    assert {name: value for name, value in looked_for.items() if not name.startswith(FORMER)} == site.secrets()
+    return Watched(answer.ended(0), watcher, looked_for)
 
 
 @pytest.fixture(scope="module")
-def searched(site: Site, watched: tuple[Answer, Watcher]) -> dict[str, Any]:  # noqa: ARG001
-    """Search the server after that deploy."""
-    found: dict[str, Any] = site.server.python("secrets_program.py", data=json.dumps(site.secrets()))
+def searched(site: Site, watched: Watched) -> dict[str, Any]:
+    """Search the server after that run."""
+    found: dict[str, Any] = site.server.python("secrets_program.py", data=json.dumps(watched.secrets))
     return found
 
 
-def test_no_process_shows_a_secret(watched: tuple[Answer, Watcher]) -> None:
-    _answer, watcher = watched
+def test_no_process_shows_a_secret(watched: Watched) -> None:
+    watcher = watched.watcher
     assert watcher.samples > 20
     assert watcher.saw_the_server, "the server's processes were not among those that were looked at"
     assert not watcher.found
 
 
-def test_what_the_runner_keeps_holds_no_secret(site: Site, watched: tuple[Answer, Watcher]) -> None:
-    answer, _watcher = watched
-    wanted = forms_of(site.secrets())
+def test_what_the_runner_keeps_holds_no_secret(site: Site, watched: Watched) -> None:
+    answer, wanted = watched.answer, watched.forms
     kept = [path for path in (site.door.folder / ".moorage").rglob("*") if path.is_file()]
     assert {path.name for path in kept} >= {"ansible.log", "events.jsonl", "result.json"}
     assert [(path, names) for path in kept if (names := names_in(path.read_bytes(), wanted))] == []
@@ -126,8 +163,8 @@ def test_what_the_runner_keeps_holds_no_secret(site: Site, watched: tuple[Answer
     assert [path for path in site.door.runtime.rglob("*") if path.is_file()] == []
 
 
-def test_the_vault_file_is_the_only_one_beside_the_inventory(site: Site, deployed: Answer) -> None:  # noqa: ARG001
-    wanted = forms_of(site.secrets())
+def test_the_vault_file_is_the_only_one_beside_the_inventory(site: Site, watched: Watched) -> None:
+    wanted = watched.forms
     files = [path for path in site.door.inventory.rglob("*") if path.is_file()]
     assert [path for path in files if names_in(path.read_bytes(), wanted)] == []
     vault = site.door.inventory / "group_vars" / "all" / "moorage_secrets.yml"
@@ -160,7 +197,8 @@ def test_the_server_s_files_hold_secrets_only_where_documented(site: Site, searc
             assert (hit["mode"], hit["owner"]) == (0o600, 0), hit
             assert hit["names"] in of_engine.values(), hit
         elif file:
-            assert hit["names"] == [file.group(2)]
+            # a former value's file stays for as long as a release that may come back needs it
+            assert [name.removeprefix(FORMER) for name in hit["names"]] == [file.group(2)]
             assert hit["mode"] == 0o400
             by_file[file.group(1), file.group(2)] = hit["owner"]
         else:

@@ -111,24 +111,32 @@ class Door:
     password_file: Path
     runtime: Path
 
-    def start(self, verb: str, *options: str | Path, inventory: Path | None = None) -> Call:
-        """Start a verb that talks to hosts, such as ``deploy`` or ``images lock``."""
+    def start(self, verb: str, *options: str | Path, inventory: Path | None = None, stdin: Path | None = None) -> Call:
+        """Start a verb that talks to hosts, such as ``deploy`` or ``images lock``; ``stdin`` is a file for it to read."""
         command = [sys.executable, str(ROOT / "runner.py"), *verb.split(), "-i", str(inventory or self.inventory)]
         command += ["--vault-password-file", str(self.password_file), "--json", "--yes", *map(str, options)]
-        process = subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with (stdin or Path(os.devnull)).open() as source:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment(),
+                stdin=source,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         return Call(process, time.monotonic())
 
-    def call(self, verb: str, *options: str | Path, inventory: Path | None = None, seconds: float = 300) -> Answer:
+    def call(
+        self,
+        verb: str,
+        *options: str | Path,
+        inventory: Path | None = None,
+        stdin: Path | None = None,
+        seconds: float = 300,
+    ) -> Answer:
         """Run a verb that talks to hosts."""
-        return self.start(verb, *options, inventory=inventory).answer(seconds)
+        return self.start(verb, *options, inventory=inventory, stdin=stdin).answer(seconds)
 
     def environment(self) -> dict[str, str]:
         """The environment of a call: nothing of whoever runs the tests that would choose another inventory."""

@@ -49,9 +49,17 @@ class Site:
 
     def secrets(self) -> dict[str, str]:
         """The values of the stack's secrets, out of the encrypted file."""
+        return self.kept("moorage_secrets")
+
+    def pending(self) -> dict[str, str]:
+        """Their new values, while a rotation is under way."""
+        return self.kept("moorage_secrets_pending")
+
+    def kept(self, variable: str) -> dict[str, str]:
+        """What the encrypted file holds for the stack in a variable."""
         vault = VaultLib([("default", VaultSecret(self.door.password_file.read_bytes().strip()))])
         text = vault.decrypt((self.door.inventory / VAULT).read_bytes())
-        found: dict[str, str] = yaml.safe_load(text)["moorage_secrets"][PROJECT]
+        found: dict[str, str] = yaml.safe_load(text).get(variable, {}).get(PROJECT, {})
         return found
 
 

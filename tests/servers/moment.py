@@ -34,7 +34,9 @@ class Moment:
 
 
 @contextlib.contextmanager
-def awaited(server: Server, service: str, moment: str, victim: str = "nobody", times: int = 1) -> Iterator[Moment]:
+def awaited(
+    server: Server, service: str, moment: str, victim: str = "nobody", times: int = 1, skip: int = 0
+) -> Iterator[Moment]:
     """Wait for a moment in the replacement of a service, from before a deploy is started.
 
     Args:
@@ -43,6 +45,7 @@ def awaited(server: Server, service: str, moment: str, victim: str = "nobody", t
         moment: "begin", or an event of the Engine.
         victim: What is killed then: "compose", "transaction", "dockerd", "nobody".
         times: How many of them, one after the other.
+        skip: How often the moment passes by before it counts.
     """
     program = (HERE / "moment_program.py").read_text()
     command = [
@@ -57,6 +60,7 @@ def awaited(server: Server, service: str, moment: str, victim: str = "nobody", t
         moment,
         victim,
         str(times),
+        str(skip),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

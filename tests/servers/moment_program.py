@@ -4,8 +4,9 @@
 """Run on a server: wait for a moment of a transaction, kill something with SIGKILL, tell what there was to see.
 
 Arguments: the Compose project; the service; the moment of its replacement ("begin": its Compose process is there;
-else an event of the Engine: "create", "die", "destroy", "rename", "start"); the victim ("compose", "transaction",
-"dockerd", "nobody"); how many are killed. The line "ready" is printed first, then one JSON object.
+else how an event of the Engine begins: "create", "die", "destroy", "rename", "start", "exec_create: psql"); the victim
+("compose", "transaction", "dockerd", "nobody"); how many are killed; how many moments pass by before. The line "ready"
+is printed first, then one JSON object.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def wait_for(moment: str, unit: str, service: str, events: http.client.HTTPRespo
     for line in events:
         event = json.loads(line)
         attributes = event["Actor"]["Attributes"]
-        if event["Action"] == moment and attributes["com.docker.compose.service"] == service:
+        if event["Action"].startswith(moment) and attributes["com.docker.compose.service"] == service:
             return f"{moment} {attributes['name']}"
     raise ConnectionError("the Engine ended the stream of its events")
 
@@ -105,7 +106,7 @@ def containers(project: str) -> list[str]:
     return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
 
 
-def main(project: str, service: str, moment: str, victim: str, times: str) -> None:
+def main(project: str, service: str, moment: str, victim: str, times: str, skip: str) -> None:
     unit = f"moorage-apply-{project}.service"
     engine = Engine("docker")
     chosen = {"type": ["container"], "label": [f"{OF_PROJECT}={project}"]}
@@ -113,6 +114,8 @@ def main(project: str, service: str, moment: str, victim: str, times: str) -> No
     events = engine.getresponse()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+    for _passing in range(int(skip)):
+        wait_for(moment, unit, service, events)
     seen, killed = kill(victim, moment, unit, service, events, int(times))
     found = {"seen": seen, "killed": killed, "steps": steps(project)}
     if victim != "dockerd":
