@@ -112,7 +112,7 @@ class Door:
     runtime: Path
 
     def start(self, verb: str, *options: str | Path, inventory: Path | None = None, stdin: Path | None = None) -> Call:
-        """Start a verb that talks to hosts, such as ``deploy`` or ``images lock``; ``stdin`` is a file for it to read."""
+        """Start a verb that talks to hosts, such as ``deploy`` or ``images lock``; it reads the file ``stdin``."""
         command = [sys.executable, str(ROOT / "runner.py"), *verb.split(), "-i", str(inventory or self.inventory)]
         command += ["--vault-password-file", str(self.password_file), "--json", "--yes", *map(str, options)]
         with (stdin or Path(os.devnull)).open() as source:
