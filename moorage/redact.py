@@ -23,7 +23,7 @@ class Redactor:
     """Knows a set of values and replaces each by a mask."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        forms = {form for value in values for form in _forms(value)}
+        forms = {form for value in values if value for form in _forms(value)}
         ordered = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 

@@ -30,12 +30,16 @@ from moorage import (
 from moorage.collector import Collector
 from moorage.records import RunRecord
 from moorage.redact import Redactor
-from moorage.result import Result
+from moorage.result import Result, overall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from moorage.result import HostResult
+    from moorage.result import Check, HostResult
+
+# these ask for secrets only in order to compare: they make none
+_LOOKING = ("doctor", "images-lock", "images-outdated")
+CONFIGURATION = 2
 
 
 class Run:
@@ -55,6 +59,7 @@ class Run:
         self._rotated: secrets.Values = {}
         self._notices: list[str] = []
         self._redactor = Redactor()
+        self._checks: list[Check] = []
         self._runs = runs
         self._record: RunRecord | None = None
 
@@ -64,8 +69,11 @@ class Run:
         declared = self._declared() if stacks_needed else {}
         if self._settings.confirm:
             self._check_consent()
+        if self._verb in _LOOKING:
+            self._look_at_secrets(password)
+            return
         if password is None and any(declared.values()):
-            password = self._own_password()
+            password = vault_password.unmade() if self._settings.check else self._own_password()
         if password is not None:
             self._read_secrets(password, declared)
 
@@ -82,11 +90,22 @@ class Run:
 
     def check_secrets(self) -> Result:
         """Say of each secret of the chosen stacks whether it is there and fit for use."""
-        password = self._read_inventory()
-        everything = stacks.declared_secrets(stacks.choose(self._settings, self._hosts))
-        checks = secret_report.checks(self._secrets_file, password, everything, self._external())
+        checks = self._secret_checks(self._read_inventory())
         code = 0 if all(check.ok for check in checks) else 2
         return Result(self._verb, ok=not code, exit_code=code, own_checks=checks, notices=self._notices)
+
+    def _look_at_secrets(self, password: vault_password.VaultPassword | None) -> None:
+        """Read what is there and make nothing; ``doctor`` reports what is missing together with all else."""
+        self._vault_password = password
+        if self._verb == "doctor":
+            self._checks = self._secret_checks(password)
+        if password is not None:
+            values = secrets.read(self._secrets_file, password)
+            self._redactor = Redactor([password.text, *(v for names in values.values() for v in names.values())])
+
+    def _secret_checks(self, password: vault_password.VaultPassword | None) -> list[Check]:
+        everything = stacks.declared_secrets(stacks.choose(self._settings, self._hosts))
+        return secret_report.checks(self._secrets_file, password, everything, self._external())
 
     def _declared(self) -> secrets.Declarations:
         """Return the secrets that the chosen stacks declare, but for those that Ansible gets from elsewhere."""
@@ -122,7 +141,13 @@ class Run:
     def _read_secrets(self, password: vault_password.VaultPassword, declared: secrets.Declarations) -> None:
         self._vault_password = password
         try:
-            values = secrets.ensure(self._secrets_file, password, declared, throwaway=self._settings.throwaway_secrets)
+            values = secrets.ensure(
+                self._secrets_file,
+                password,
+                declared,
+                throwaway=self._settings.throwaway_secrets,
+                check=self._settings.check,
+            )
         except MoorageError as error:
             error.fix = "\n  ".join([error.fix, *self._notices])
             raise
@@ -205,9 +230,7 @@ class Run:
                 on_event(event)
         result = collector.finish(ending, cancelled=run.cancelled)
         self._notices += host_keys.notices(known_hosts, before)
-        if self._settings.rotation:
-            self._end_rotation(self._settings.rotation, result)
-        result.notices = self._notices
+        self._add_own(result)
         complaints = self._redactor.text(run.complaints)
         if record and complaints:
             record.note(complaints)
@@ -215,6 +238,14 @@ class Run:
             result.exit_code = 1
             result.error = {"message": "the run crashed", "found": complaints.strip().splitlines()[-1]}
         return result
+
+    def _add_own(self, result: Result) -> None:
+        """Add what this side has to say to what the hosts said."""
+        if self._settings.rotation:
+            self._end_rotation(self._settings.rotation, result)
+        result.notices, result.own_checks = self._notices, self._checks
+        if any(not check.ok for check in self._checks):
+            result.exit_code, result.ok = overall([result.exit_code, CONFIGURATION]), False
 
     def _end_rotation(self, wanted: settings.Rotation, result: Result) -> None:
         """Where every host has the new values, they are the values from now on; else they stay pending."""

@@ -57,7 +57,9 @@ def read(file: Path, password: VaultPassword) -> Values:
     return parsed(file, load(file, password))
 
 
-def ensure(file: Path, password: VaultPassword, declared: Declarations, *, throwaway: bool = False) -> Values:
+def ensure(
+    file: Path, password: VaultPassword, declared: Declarations, *, throwaway: bool = False, check: bool = False
+) -> Values:
     """Return all secrets, after those that can be generated were added to the file.
 
     Args:
@@ -65,13 +67,15 @@ def ensure(file: Path, password: VaultPassword, declared: Declarations, *, throw
         password: The vault password.
         declared: What the stacks declare, by project and name (``StackFolder.secrets``).
         throwaway: Make up values for required secrets too: for a demonstration only.
+        check: Write nothing; what can be generated is left out.
 
     Raises:
         MoorageError: A required secret is missing, a value is a placeholder, or the file cannot be read.
     """
     if not any(declared.values()):
         return read(file, password)
-    with changed(file, password) as document:
+    opened = contextlib.nullcontext(load(file, password)) if check else changed(file, password)
+    with opened as document:
         values = parsed(file, document)
         made, absent = _missing(values, declared, throwaway=throwaway)
         if absent:
@@ -83,9 +87,8 @@ def ensure(file: Path, password: VaultPassword, declared: Declarations, *, throw
                 expected="the value that your provider gave you",
                 fix=_how_to_add(file, password, absent),
             )
-        if made:
-            document[VARIABLE] = merged(values, made)
-    values = merged(values, made)
+        if made and not check:
+            document[VARIABLE] = values = merged(values, made)
     for project, names in declared.items():
         for name, rule in names.items():
             _check(file, password, f"{project}.{name}", rule, values.get(project, {}).get(name))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from moorage.result import COMPARING
 
 if TYPE_CHECKING:
-    from moorage.result import HostResult, Result
+    from moorage.result import Check, HostResult, Result
     from moorage.terminal import Terminal
 
 _WORDS = {
@@ -29,6 +29,7 @@ def show(terminal: Terminal, result: Result, next_step: str = "") -> None:
         terminal.say(f"note: {notice}")
     if result.hosts:
         terminal.table(("HOST", "RESULT", "CHECKS", "SUMMARY"), [_row(host) for host in result.hosts.values()])
+        _show_failed_checks(terminal, "this machine", result.own_checks)
     for host in result.hosts.values():
         _show_host(terminal, result.verb, host)
     if result.error:
@@ -64,7 +65,7 @@ def _show_host(terminal: Terminal, verb: str, host: HostResult) -> None:
         titles = ("SERVICE", "LAYER", "STATE", "HEALTH", "PORTS", "IMAGE")
         terminal.table(titles, [_service_row(service) for service in host.services])
     _show_rows(terminal, host)
-    _show_failed_checks(terminal, host)
+    _show_failed_checks(terminal, host.name, host.checks)
     if host.error:
         _show_error(terminal, host.name, host.error)
     if host.ok:
@@ -82,11 +83,11 @@ def _show_rows(terminal: Terminal, host: HostResult) -> None:
         terminal.table(("IMAGE", "LOCKED OR IN FORCE", "IN THE REGISTRY"), [_image_row(row) for row in host.images])
 
 
-def _show_failed_checks(terminal: Terminal, host: HostResult) -> None:
-    for check in host.checks:
+def _show_failed_checks(terminal: Terminal, host: str, checks: list[Check]) -> None:
+    for check in checks:
         if not check.ok:
             place = f"{check.service}: " if check.service else ""
-            terminal.say(f"{terminal.style('bad', 'failed')} {host.name}: {place}{check.name}: {check.detail}")
+            terminal.say(f"{terminal.style('bad', 'failed')} {host}: {place}{check.name}: {check.detail}")
             if check.fix:
                 terminal.say(f"  fix: {check.fix}")
 

@@ -77,6 +77,11 @@ def _ask(program: Path) -> str:
     return done.stdout
 
 
+def unmade() -> VaultPassword:
+    """Return what stands for a password while nothing is encrypted with one: for a rehearsal, which makes none."""
+    return VaultPassword("", str(default_file()))
+
+
 def make() -> VaultPassword:
     """Make this user's own vault password file, 0600."""
     file = default_file()

@@ -122,8 +122,15 @@ class ActionModule(ActionBase):
             environment=arguments["environment"],
             secrets=secrets or {},
             record=record,
+            without=self._missing_secrets(arguments["verb"]),
             render=lambda text: str(templar.template(trust_as_template(text), escape_backslashes=False)),
         )
+
+    def _missing_secrets(self, verb: str) -> tuple[str, ...]:
+        """Return which secrets may be missing: a rehearsal makes none, and doctor's runner reports them."""
+        if verb in _READ_ONLY:
+            return ("generated", "required")
+        return ("generated",) if self._task.check_mode else ()
 
     def _folder(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Path:
         inventory = Path(str(task_vars.get("inventory_dir") or self._loader.get_basedir()))

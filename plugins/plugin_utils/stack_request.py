@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ def build(
     secrets: Mapping[str, Any],
     record: Mapping[str, Any],
     render: Callable[[str], str],
+    without: Collection[str] = (),
 ) -> tuple[StackFolder, dict[str, Any]]:
     """Load a stack and return it with the request for it.
 
@@ -65,6 +66,7 @@ def build(
         secrets: The values of the secrets, by project or plainly by name.
         record: Who and from where, for the release's record.
         render: Renders the text of a template.
+        without: Which secrets may be missing, where nothing is applied: ``generated`` and ``required`` ones.
 
     Raises:
         MoorageError: The stack or a variable is wrong, or a secret is missing.
@@ -72,7 +74,7 @@ def build(
     stack = load_stack(folder, overlays)
     name = project or stack.project
     variables = {**stack.variables(), **{key: _text(value) for key, value in environment.items()}}
-    values = _secret_values(stack, name, secrets, variables)
+    values = _secret_values(stack, name, secrets, variables, without)
     candidate = {
         "compose_files": [file.name for file in stack.compose_files],
         "profiles": list(profiles),
@@ -112,7 +114,11 @@ def _files(stack: StackFolder, render: Callable[[str], str]) -> dict[str, tuple[
 
 
 def _secret_values(
-    stack: StackFolder, project: str, given: Mapping[str, Any], variables: Mapping[str, str]
+    stack: StackFolder,
+    project: str,
+    given: Mapping[str, Any],
+    variables: Mapping[str, str],
+    without: Collection[str],
 ) -> dict[str, str]:
     """Return the values of the declared secrets that are given."""
     known = given.get(project, given)
@@ -128,6 +134,8 @@ def _secret_values(
             )  # fmt: skip
         if known.get(name):
             values[name] = str(known[name])
+        elif ("generated" if "generate" in block else "required") in without:
+            values[name] = ""
         elif block.get("required", "generate" in block):
             raise MoorageError(
                 "a required secret has no value", key=f"moorage_secrets.{project}.{name}",

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
+
+from tests.servers.fixtures import VAULT
+from tests.servers.server import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +35,8 @@ TOLD = {
     "an external network": "the external network nowhere does not exist",
     "a subnet in use": "the subnet 172.30.0.0/16 of network oberaconnect_wide overlaps the host's route to 172.30.",
     "an older major version": "postgres holds data that postgres:16-alpine has written; postgres:15-alpine is an older",
+    "a secret that only the user can give": "missing: you give it",
+    "a placeholder": "a placeholder stands where a secret should",
     "a file edited by hand": "was changed or removed by hand",
     "a transaction cut off": f"an earlier transaction has not come to its end: {JOURNAL}",
 }
@@ -62,6 +68,8 @@ def planted(site: Site, base: Lives, change: StackCopy) -> Iterator[StackCopy]: 
 
 # what a deploy finds of them only when it pulls, or mends by itself
 NOT_BEFORE = {
+    "a secret that only the user can give",
+    "a placeholder",
     "a tag that is not there",
     "a registry without an address",
     "a file edited by hand",
@@ -69,11 +77,29 @@ NOT_BEFORE = {
 }
 
 
-def test_ten_problems_are_found_in_one_call(site: Site, planted: StackCopy) -> None:
+@pytest.fixture
+def without_secrets(site: Site, planted: StackCopy) -> Iterator[StackCopy]:
+    """The same stack, with a secret that nobody has given and one that is a placeholder."""
+    model = yaml.safe_load(planted.compose.read_text())
+    model["x-moorage"]["secrets"] |= {"PAYMENT_KEY": {"required": True}, "MAIL_PASSWORD": {"required": True}}
+    planted.compose.write_text(yaml.safe_dump(model, sort_keys=False))
+    file = site.door.inventory / VAULT
+    before = file.read_bytes()
+    vault = VaultLib([("default", VaultSecret(site.door.password_file.read_bytes().strip()))])
+    document = yaml.safe_load(vault.decrypt(before))
+    document["moorage_secrets"][PROJECT]["MAIL_PASSWORD"] = "changeme"
+    file.write_bytes(vault.encrypt(yaml.safe_dump(document)))
+    yield planted
+    file.write_bytes(before)
+
+
+def test_ten_problems_are_found_in_one_call(site: Site, without_secrets: StackCopy) -> None:
+    planted, vault = without_secrets, (site.door.inventory / VAULT).read_bytes()
     with site.server.left_alone():
         answer = site.door.call("doctor", "-s", planted.path).ended(3)
     details = [check["detail"] for check in answer.data["checks"] if not check["ok"]]
     assert [name for name, text in TOLD.items() if not any(text in detail for detail in details)] == []
+    assert (site.door.inventory / VAULT).read_bytes() == vault
     assert all(check["fix"] for check in answer.data["checks"] if not check["ok"])
 
 

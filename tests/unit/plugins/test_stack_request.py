@@ -179,6 +179,20 @@ def test_secrets_that_are_missing_or_in_the_wrong_place(
     assert "key-5678" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("without", "secrets"),
+    [
+        (("generated",), {"PASSWORD": "", "API_KEY": "key-5678"}),
+        (("generated", "required"), {"PASSWORD": "", "API_KEY": ""}),
+    ],
+)
+def test_where_nothing_is_applied_secrets_may_be_missing(
+    folder: Path, without: tuple[str, ...], secrets: dict[str, str]
+) -> None:
+    given = {name: value for name, value in secrets.items() if value}
+    assert request(folder, secrets=given, without=without)["secrets"] == secrets
+
+
 def test_find_stack(folder: Path, tmp_path: Path) -> None:
     assert find_stack(str(folder), []) == folder
     assert find_stack("shop", [tmp_path]) == folder
