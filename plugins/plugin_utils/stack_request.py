@@ -134,9 +134,11 @@ def _secret_values(
             )  # fmt: skip
         if known.get(name):
             values[name] = str(known[name])
+        elif not block.get("required", "generate" in block):
+            continue
         elif ("generated" if "generate" in block else "required") in without:
             values[name] = ""
-        elif block.get("required", "generate" in block):
+        else:
             raise MoorageError(
                 "a required secret has no value", key=f"moorage_secrets.{project}.{name}",
                 found="nothing", expected="a value in the encrypted moorage_secrets.yml beside the inventory",
