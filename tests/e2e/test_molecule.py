@@ -5,34 +5,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
-SCENARIOS = sorted(file.parent.name for file in PROJECT.glob("molecule/*/molecule.yml"))
+from tests import scenarios
+
+if TYPE_CHECKING:
+    import concurrent.futures
+    import subprocess
 
 pytestmark = pytest.mark.docker
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_scenario(name: str) -> None:
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    program = shutil.which("molecule", path=tools)
-    assert program is not None, "molecule is not installed: pip install '.[test]'"
-
-    done = subprocess.run(
-        [program, "test", "-s", name],
-        cwd=PROJECT,
-        env={**os.environ, "PATH": tools, "NO_COLOR": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-
+@pytest.mark.parametrize("name", scenarios.NAMES)
+def test_scenario(name: str, molecule: dict[str, concurrent.futures.Future[subprocess.CompletedProcess[str]]]) -> None:
+    done = molecule[name].result()
     assert done.returncode == 0, done.stdout
