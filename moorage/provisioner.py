@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
-from moorage import launcher, settings
+from moorage import launcher, secret_report, settings
+from moorage.result import UNREACHABLE
 from moorage.run import Run
 
 if TYPE_CHECKING:
@@ -146,9 +147,21 @@ class Provisioner:
         """Make the secrets that can be made up and are not there yet; ``notices`` names them. No host is asked."""
         return self._timed(Run(self._settings, "secrets-gen", None).generate_secrets)
 
-    def check_secrets(self) -> Result:
-        """Say of every secret whether it is there and fit for use: a check for each. No host is asked."""
-        return self._timed(Run(self._settings, "secrets-check", None).check_secrets)
+    def check_secrets(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """Say of every secret whether it is there and fit for use, and whether the hosts have the same value.
+
+        Hosts are asked when nothing is missing here; one that cannot be reached is named in ``notices``.
+        """
+        own = self._timed(Run(self._settings, "secrets-check", None).check_secrets)
+        if not own.ok or any(check.detail == secret_report.NOT_MADE for check in own.own_checks):
+            return own
+        result = self._run("secrets-check", "secrets", on_event)
+        away = [name for name, host in result.hosts.items() if host.exit_code == UNREACHABLE]
+        result.own_checks = own.own_checks
+        result.notices += [f"{name} cannot be reached: what it has is not known" for name in away]
+        if result.exit_code == UNREACHABLE:
+            result.ok, result.exit_code = True, 0
+        return result
 
     def rotate_secrets(
         self,
@@ -170,6 +183,8 @@ class Provisioner:
             abandon: Return to the old values and drop the new ones.
             on_event: Is told what happens.
         """
+        if self._settings.check:
+            raise MoorageError("a rotation has no rehearsal", key="check", fix="secrets check says what can be rotated")
         wanted = settings.Rotation(tuple(names), every, value, abandon)
         used = replace(self._settings, rotation=wanted)
         return self._run("secrets-rotate", "deploy", on_event, stacks_needed=True, used=used)

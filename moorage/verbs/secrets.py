@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, terminal: Terminal) -> int:
     elif arguments.action == "gen":
         result = provisioner.generate_secrets()
     else:
-        result = provisioner.check_secrets()
+        result = follow(terminal, provisioner, lambda on_event: provisioner.check_secrets(on_event=on_event))
         _show(terminal, result)
     summary.show(terminal, result)
     return result.exit_code

@@ -21,8 +21,8 @@ from ansible_collections.moorage.stacks.plugins.plugin_utils import (
 )
 from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import load_stack
 
-_WITH_STACK = ("plan", "stage", "doctor", "images")
-_READ_ONLY = ("doctor", "images", "verify", "drift", "status", "releases")
+_WITH_STACK = ("plan", "stage", "doctor", "images", "secrets")
+_READ_ONLY = ("doctor", "images", "verify", "drift", "status", "releases", "secrets")
 
 
 class ActionModule(ActionBase):
@@ -73,7 +73,7 @@ class ActionModule(ActionBase):
             folder = self._folder(arguments, task_vars)
             stack = load_stack(folder, arguments["overlays"])
             request["project"], name = stack.project, stack.name
-        candidate = request.pop("candidate", None) if verb == "plan" else None
+        candidate = request.pop("candidate", None) if verb in ("plan", "secrets") else None
         read_only = verb in _READ_ONLY or bool(self._task.check_mode)
         answer = host_program.call(self._execute, verb, request, read_only=read_only)
         if answer.get("need_candidate"):
@@ -166,6 +166,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
             "destroy",
             "unlock",
             "images",
+            "secrets",
         ],
     },
     "name": {"type": "str", "default": ""},

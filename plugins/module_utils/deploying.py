@@ -91,6 +91,27 @@ def _same_secrets(base: Release, values: Mapping[str, str]) -> bool:
     return dict(base.secrets) == fingerprints
 
 
+def answer_secrets(request: Mapping[str, Any]) -> Answer:
+    """Say of each secret whether the release in force has the value that the controller has; no value is told."""
+    base, key = _base(request["project"]), secret_store.host_key()
+    if not base:
+        return {"outcome": "secrets", "exit_code": 0, "release": None, "checks": [], "summary": "not deployed here"}
+    here = {name: secret_store.fingerprint(key, value) for name, value in request["secrets"].items()}
+    names = sorted({*here, *base.secrets})
+    differing = [name for name in names if here.get(name) != base.secrets.get(name)]
+    # that they differ is no fault: a deploy is due, or a rotation is under way
+    checks = [Check(f"{base.project}.{name}", "", True, _word(name in differing, base.number)) for name in names]
+    summary = _word(bool(differing), base.number) + (f": {', '.join(differing)}" if differing else "")
+    return {
+        "outcome": "secrets", "exit_code": 0, "release": base.number, "summary": summary,
+        "checks": [dataclasses.asdict(check) for check in checks],
+    }  # fmt: skip
+
+
+def _word(differs: bool, number: str) -> str:
+    return f"release {number} has another value" if differs else f"release {number} has the same value"
+
+
 def _end_of_others(project: str, seconds: float) -> None:
     """Wait for a transaction that is under way, and let one that was cut off come to its end."""
     unit.wait_until_free(project, seconds)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import places, run_lock, transaction, unit
-from .deploying import answer_apply, answer_drift, answer_plan, answer_pull, answer_stage
+from .deploying import answer_apply, answer_drift, answer_plan, answer_pull, answer_secrets, answer_stage
 from .doctor import answer_doctor
 from .errors import MoorageError
 from .images import answer_images
@@ -42,6 +42,7 @@ _VERBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "drift": answer_drift,
     "images": answer_images,
     "releases": answer_releases,
+    "secrets": answer_secrets,
     "destroy": answer_destroy,
     "unlock": answer_unlock,
 }

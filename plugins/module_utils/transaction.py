@@ -247,13 +247,13 @@ class Transaction:
         return touched + [what for what in differing if what not in touched]
 
     def _undo_one(self, what: str) -> None:
-        if not self.base:
+        if not self.base or what.startswith(database_roles.ROLE):
             return
         if what.startswith(difference.LIVE):
             service = what[len(difference.LIVE) :]
             if service in self.base.live:
                 self.placing.reload(self.base, service)
-        elif what not in self.base.stack.services and not what.startswith(database_roles.ROLE):
+        elif what not in self.base.stack.services:
             self.placing.remove(what)
         elif what in difference.actual(self.base):
             self.placing.place(self.base, what)

@@ -17,7 +17,7 @@ options:
   verb:
     type: str
     required: true
-    choices: [plan, pull, stage, apply, doctor, verify, drift, status, releases, destroy, unlock, images]
+    choices: [plan, pull, stage, apply, doctor, verify, drift, status, releases, destroy, unlock, images, secrets]
     description:
       - C(plan) says what a deploy would change, and verifies when that is nothing.
       - C(pull) pulls images, C(stage) writes a release; nothing that runs is touched.
@@ -27,6 +27,7 @@ options:
       - C(status) tells what runs, C(releases) lists what was in force,
         C(destroy) removes the stack, C(unlock) gives it free after a run that has died.
       - C(images) says what the tags of its images mean now.
+      - C(secrets) says whether the release in force has the same values; none is shown.
   name:
     type: str
     default: ""

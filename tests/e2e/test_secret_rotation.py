@@ -44,6 +44,13 @@ def changed(before: Lives, after: Lives) -> set[str]:
     return {service for service in before if before[service][0] != after[service][0]}
 
 
+def said(site: Site, host: str) -> dict[str, str]:
+    """What ``secrets check`` says of each secret: here, or of a host."""
+    answer = site.door.call("secrets check", "-s", site.quick).ended(0)
+    checks = [check for check in answer.data["checks"] if check["host"] == host]
+    return {check["name"].removeprefix(f"{PROJECT}."): check["detail"] for check in checks}
+
+
 def all_ready(site: Site) -> None:
     """Every application logs in to PostgreSQL and Qdrant with what it was given."""
     for path in ("agents", "callflow", "data", "engineering", "rag"):
@@ -65,12 +72,16 @@ def test_a_rotation_and_the_way_back(site: Site, base: Lives, database: Database
     assert (database.lets_in(new[NAME]), database.lets_in(old[NAME])) == (True, False)
     all_ready(site)
     assert database.checksum() == rows
+    assert {detail.partition(" has ")[2] for detail in said(site, site.server.name).values()} == {"the same value"}
     assert site.door.call("deploy", "-s", site.quick).ended(0).host["outcome"] == "unchanged"
 
     # the release before has the old value, so a return to it sets the old one in the database too
     site.door.call("rollback", "-s", site.quick).ended(0)
     assert (database.lets_in(new[NAME]), database.lets_in(old[NAME])) == (False, True)
     all_ready(site)
+    there = said(site, site.server.name)
+    assert there.keys() == new.keys()
+    assert [name for name, detail in there.items() if "another value" in detail] == [NAME]
 
     # and the next deploy has the one that the encrypted file holds
     plan = site.door.call("plan", "-s", site.quick).data["hosts"][site.server.name]["plan"][PROJECT]
@@ -137,10 +148,7 @@ def test_what_is_pending_is_told_and_can_be_dropped(site: Site, base: Lives, dat
     (notice,) = [line for line in deployed.data["notices"] if "not finished" in line]
     assert f"{PROJECT}.{NAME}" in notice
     assert f"./runner.py secrets rotate {NAME}" in notice
-    checks = {
-        check["name"]: check for check in site.door.call("secrets check", "-s", site.quick).ended(0).data["checks"]
-    }
-    assert checks[f"{PROJECT}.{NAME}"]["detail"].startswith("pending rotation")
+    assert said(site, "")[NAME].startswith("pending rotation")
 
     rotate(site, "--abandon").ended(0)
     assert (site.secrets()[NAME], site.pending()) == (old, {})
