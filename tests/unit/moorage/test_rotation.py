@@ -14,7 +14,8 @@ from ansible_collections.moorage.stacks.plugins.module_utils.errors import Moora
 
 from moorage import Provisioner, rotation, secrets
 from moorage.settings import Rotation
-from moorage.vault_password import VaultPassword
+from moorage.vault_password import VaultPassword, find
+from tests.unit.moorage.conftest import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,3 +199,64 @@ def test_what_elsewhere_is_must_be_a_map_of_projects(inventory: Path) -> None:
     with pytest.raises(MoorageError, match="not a map of projects") as caught:
         Provisioner(inventory).check_secrets()
     assert "moorage_secrets_external" in caught.value.key
+
+
+TELL = """
+import json, sys
+from ansible.module_utils.basic import AnsibleModule
+text = {"type": "str"}
+module = AnsibleModule({"outcome": text, "secrets": {"type": "dict", "no_log": True}, "keep": text})
+given = module.params
+with open(given["keep"], "a") as file:
+    file.write(given["secrets"]["pond"]["DB_PASSWORD"] + "\\n")
+good = given["outcome"] in ("committed", "unchanged")
+answer = {"stack": "pond", "outcome": given["outcome"], "exit_code": 0 if good else 4, "summary": ""}
+(module.exit_json if good else module.fail_json)(msg="told", changed=good, moorage=answer)
+"""
+
+
+@pytest.fixture
+def deploying(inventory: Path, collection: Path, playbook: Any, tmp_path: Path) -> Any:
+    """A rotation on two hosts whose deploys end as told; return its result, and the values that the hosts got."""
+    library = collection / "playbooks" / "library"
+    library.mkdir()
+    (library / "tell.py").write_text(TELL)
+    real = yaml.safe_load((CHECKOUT / "playbooks" / "deploy.yml").read_text())[0]
+    given = real["tasks"][0]["vars"]["compose_stack_secrets"]
+    task = {"outcome": "{{ outcomes[inventory_hostname] }}", "secrets": given, "keep": str(tmp_path / "got")}
+    playbook(yaml.safe_dump([{"name": "Tell", "tell": task, "vars": real["vars"]}]))
+
+    def rotate(one: str, two: str, *names: str, limit: str = "", **wanted: Any) -> tuple[Any, set[str]]:
+        (tmp_path / "got").write_text("")
+        provisioner = Provisioner(inventory, limit=limit, extra_vars={"outcomes": {"one": one, "two": two}})
+        result = provisioner.rotate_secrets(names, **wanted)
+        return result, set((tmp_path / "got").read_text().split())
+
+    return rotate
+
+
+def test_a_value_is_in_force_when_every_host_has_it(deploying: Any, inventory: Path) -> None:
+    Provisioner(inventory).generate_secrets()
+
+    def kept() -> tuple[str, str]:
+        document = secrets.load(secrets.secrets_file(inventory), find("") or PASSWORD)
+        pending = document.get(rotation.VARIABLE, {}).get("pond", {})
+        return document["moorage_secrets"]["pond"]["DB_PASSWORD"], pending.get("DB_PASSWORD", "")
+
+    old, none = kept()
+    assert none == ""
+    first, got = deploying("committed", "rolled_back", "DB_PASSWORD")
+    new = kept()[1]
+    assert (first.exit_code, kept(), got) == (4, (old, new), {new})
+    assert any("still pending: pond.DB_PASSWORD; not on two" in notice for notice in first.notices)
+
+    limited, got = deploying("unchanged", "committed", limit="two")
+    assert (limited.exit_code, kept(), got) == (0, (old, new), {new})
+    assert any("not on one" in notice for notice in limited.notices)
+
+    back, got = deploying("committed", "rolled_back", abandon=True)
+    assert (back.exit_code, kept(), got) == (4, (old, new), {old})
+
+    last, got = deploying("unchanged", "committed")
+    assert (last.exit_code, kept(), got) == (0, (new, ""), {new})
+    assert "rotated pond.DB_PASSWORD" in last.notices
