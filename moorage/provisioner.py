@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
-from moorage import launcher, secret_report, settings
+from moorage import launcher, settings
 from moorage.result import UNREACHABLE
 from moorage.run import Run
 
@@ -145,22 +145,20 @@ class Provisioner:
 
     def generate_secrets(self) -> Result:
         """Make the secrets that can be made up and are not there yet; ``notices`` names them. No host is asked."""
-        return self._timed(Run(self._settings, "secrets-gen", None).generate_secrets)
+        started = time.monotonic()
+        result = Run(self._settings, "secrets-gen", None).generate_secrets()
+        result.duration_s = time.monotonic() - started
+        return result
 
     def check_secrets(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
         """Say of every secret whether it is there and fit for use, and whether the hosts have the same value.
 
-        Hosts are asked when nothing is missing here; one that cannot be reached is named in ``notices``.
+        A host that cannot be reached is told, and is no problem of the secrets.
         """
-        own = self._timed(Run(self._settings, "secrets-check", None).check_secrets)
-        if not own.ok or any(check.detail == secret_report.NOT_MADE for check in own.own_checks):
-            return own
-        result = self._run("secrets-check", "secrets", on_event)
-        away = [name for name, host in result.hosts.items() if host.exit_code == UNREACHABLE]
-        result.own_checks = own.own_checks
-        result.notices += [f"{name} cannot be reached: what it has is not known" for name in away]
+        result = self._run("secrets-check", "secrets", on_event, stacks_needed=True)
         if result.exit_code == UNREACHABLE:
-            result.ok, result.exit_code = True, 0
+            result.ok = all(check.ok for check in result.own_checks)
+            result.exit_code = 0 if result.ok else 2
         return result
 
     def rotate_secrets(
@@ -219,12 +217,6 @@ class Provisioner:
             running = list(self._running)
         for run in running:
             run.cancel()
-
-    def _timed(self, method: Callable[[], Result]) -> Result:
-        started = time.monotonic()
-        result = method()
-        result.duration_s = time.monotonic() - started
-        return result
 
     def _run(
         self,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from moorage.result import Check, HostResult
 
 # these ask for secrets only in order to compare: they make none
-_LOOKING = ("doctor", "images-lock", "images-outdated")
+_LOOKING = ("doctor", "images-lock", "images-outdated", "secrets-check")
 CONFIGURATION = 2
 
 
@@ -88,20 +88,16 @@ class Run:
         notices += [f"{name} is for you to give: ./runner.py secrets check tells how" for name in absent]
         return Result(self._verb, changed=bool(made), notices=notices or ["nothing to make"])
 
-    def check_secrets(self) -> Result:
-        """Say of each secret of the chosen stacks whether it is there and fit for use."""
-        checks = self._secret_checks(self._read_inventory())
-        code = 0 if all(check.ok for check in checks) else 2
-        return Result(self._verb, ok=not code, exit_code=code, own_checks=checks, notices=self._notices)
-
     def _look_at_secrets(self, password: vault_password.VaultPassword | None) -> None:
-        """Read what is there and make nothing; ``doctor`` reports what is missing together with all else."""
+        """Read what is there and make nothing; what is missing is reported together with all else."""
         self._vault_password = password
-        if self._verb == "doctor":
+        if self._verb in ("doctor", "secrets-check"):
             self._checks = self._secret_checks(password)
         if password is not None:
             values = secrets.read(self._secrets_file, password)
-            self._redactor = Redactor([password.text, *(v for names in values.values() for v in names.values())])
+            pending = rotation.pending(self._secrets_file, password, values)
+            known = [value for kind in (values, pending) for names in kind.values() for value in names.values()]
+            self._redactor = Redactor([password.text, *known])
 
     def _secret_checks(self, password: vault_password.VaultPassword | None) -> list[Check]:
         everything = stacks.declared_secrets(stacks.choose(self._settings, self._hosts))

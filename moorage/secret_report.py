@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from moorage.secrets import Declarations
     from moorage.vault_password import VaultPassword
 
-NOT_MADE = "not made yet"
-
 
 def checks(
     file: Path, password: VaultPassword | None, declared: Declarations, external: Mapping[str, set[str]]
@@ -52,7 +50,9 @@ def checks(
 def _check(key: str, rule: Mapping[str, Any], value: str, edit: str, *, pending: bool) -> Check:
     if not value:
         if "generate" in rule:
-            return Check(key, ok=True, detail=NOT_MADE, fix="the next deploy makes it, or ./runner.py secrets gen")
+            return Check(
+                key, ok=True, detail="not made yet", fix="the next deploy makes it, or ./runner.py secrets gen"
+            )
         if rule.get("required", True):
             return Check(key, ok=False, detail="missing: you give it", fix=edit)
         return Check(key, ok=True, detail="not given, need not be")

@@ -71,5 +71,5 @@ def _show(terminal: Terminal, result: Result) -> None:
     rows = [(check.name, "ok" if check.ok else "problem", check.detail) for check in result.own_checks]
     terminal.table(("SECRET", "", "STATE"), rows)
     for check in result.own_checks:
-        if check.fix:
+        if check.fix and check.ok:  # the others are told below
             terminal.say(f"{check.name}: {check.fix}")

@@ -96,7 +96,7 @@ def answer_secrets(request: Mapping[str, Any]) -> Answer:
     base, key = _base(request["project"]), secret_store.host_key()
     if not base:
         return {"outcome": "secrets", "exit_code": 0, "release": None, "checks": [], "summary": "not deployed here"}
-    here = {name: secret_store.fingerprint(key, value) for name, value in request["secrets"].items()}
+    here = {name: secret_store.fingerprint(key, value) for name, value in request["secrets"].items() if value}
     names = sorted({*here, *base.secrets})
     differing = [name for name in names if here.get(name) != base.secrets.get(name)]
     # that they differ is no fault: a deploy is due, or a rotation is under way

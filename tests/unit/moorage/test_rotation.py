@@ -125,7 +125,8 @@ def test_what_cannot_be_rotated(
     assert file.read_bytes() == before
 
 
-def test_check_says_all_at_once(inventory: Path, collection: Path, tmp_path: Path) -> None:
+def test_check_says_all_at_once(inventory: Path, collection: Path, playbook: Any, tmp_path: Path) -> None:
+    playbook("- name: Ask\n  ansible.builtin.ping:", "secrets")
     (collection / "stacks" / "pond" / "compose.yaml").write_text(
         yaml.safe_dump(
             {
