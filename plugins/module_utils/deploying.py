@@ -95,7 +95,7 @@ def answer_secrets(request: Mapping[str, Any]) -> Answer:
     """Say of each secret whether the release in force has the value that the controller has; no value is told."""
     base, key = _base(request["project"]), secret_store.host_key()
     if not base:
-        return {"outcome": "secrets", "exit_code": 0, "release": None, "checks": [], "summary": "not deployed here"}
+        return {"outcome": "compared", "exit_code": 0, "release": None, "checks": [], "summary": "not deployed here"}
     here = {name: secret_store.fingerprint(key, value) for name, value in request["secrets"].items() if value}
     names = sorted({*here, *base.secrets})
     differing = [name for name in names if here.get(name) != base.secrets.get(name)]
@@ -103,7 +103,7 @@ def answer_secrets(request: Mapping[str, Any]) -> Answer:
     checks = [Check(f"{base.project}.{name}", "", True, _word(name in differing, base.number)) for name in names]
     summary = _word(bool(differing), base.number) + (f": {', '.join(differing)}" if differing else "")
     return {
-        "outcome": "secrets", "exit_code": 0, "release": base.number, "summary": summary,
+        "outcome": "compared", "exit_code": 0, "release": base.number, "summary": summary,
         "checks": [dataclasses.asdict(check) for check in checks],
     }  # fmt: skip
 
