@@ -95,6 +95,8 @@ class Transaction:
         if phase == "checks":
             heal(self.project, self._note)
             return self._done(REJECTED, MoorageError("interrupted before anything was changed"))
+        if phase == "commit":
+            return self._commit()  # it was verified: an undo could not take the link back
         if phase == "undo":
             return self._undo(MoorageError(phases[-1]["reason"], fix=phases[-1].get("fix", "")))
         return self.forward()
@@ -221,6 +223,7 @@ class Transaction:
             heal(self.project, self._note)
             self._undo_passwords(self.base)
             for what in self._to_undo():
+                self.journal.add("undo", what=what)
                 self._undo_one(what)
             for service, _why in difference.actual(self.base).items():
                 if service in self.base.stack.services:
