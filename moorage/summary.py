@@ -97,6 +97,8 @@ def _show_plan(terminal: Terminal, host: str, stack: str, plan: dict[str, Any]) 
         for item in plan.get(kind) or ():
             why = ", ".join(map(str, item.get("why") or ()))
             terminal.say(f"{host}: {stack}: {kind} {item['service']}" + (f" ({why})" if why else ""))
+    for item in plan.get("definition") or ():
+        terminal.say(f"{host}: {stack}: record {item['service'] or 'the stack'} ({', '.join(item['why'])})")
     for kind in ("pull", "networks", "volumes"):
         for item in plan.get(kind) or ():
             terminal.say(f"{host}: {stack}: {kind.removesuffix('s')} {item}")

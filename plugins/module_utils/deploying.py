@@ -12,7 +12,7 @@ from . import difference, doctor, engine, file_sets, history, places, planning, 
 from .candidate import Candidate
 from .drafting import Draft, draft
 from .errors import LOCKED, PREFLIGHT, MoorageError
-from .inspecting import describe_services, entrances, in_force
+from .inspecting import describe_services, entrances
 from .release import Release, current_number, load
 from .transaction import COMMITTED, EXIT_CODES
 from .verification import Check, fault_summary, verify, wait_for_verdicts
@@ -35,37 +35,16 @@ def answer_plan(request: Mapping[str, Any]) -> Answer:
         _end_of_others(project, float(request["wait_seconds"]))
     base = _base(project)
     if request["number"]:
-        return _planned(history.choose(project, request["number"]), base, request, None)
+        return planned(history.choose(project, request["number"]), base, request, None)
     if base and base.source == request["source"] and _same_secrets(base, request["secrets"]):
         if damaged := difference.damaged_files(base):
             return _restored(base, damaged, request)
-        return _planned(base, base, request, None)
+        return planned(base, base, request, None)
     if "candidate" not in request:
         return {"need_candidate": True}
     engine.versions()
     drafted = draft(Candidate.from_request(request))
-    return _planned(drafted.release, base, request, drafted)
-
-
-def answer_drift(request: Mapping[str, Any]) -> Answer:
-    """Say how the host differs from the release in force, whatever the stack's files say by now."""
-    engine.require()
-    base = in_force(request["project"])
-    answer = _planned(base, base, request, None)
-    damaged = difference.damaged_files(base)
-    if damaged:
-        answer["drifted_files"] = damaged
-    if damaged or answer["changed"] or answer["outcome"] == "rejected":
-        found = [check["detail"] for check in answer["checks"]] if answer["outcome"] == "rejected" else []
-        found += [f"{entry['service']}: {', '.join(entry['why'])}" for entry in _entries(answer["plan"])]
-        found += [f"{path} was changed or removed by hand" for path in damaged]
-        answer.pop("error", None)
-        answer.update(outcome="drifted", exit_code=0, changed=True, summary="; ".join(found))
-    return answer
-
-
-def _entries(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [entry for kind in planning.KINDS for entry in plan[kind]]
+    return planned(drafted.release, base, request, drafted)
 
 
 def _restored(base: Release, damaged: list[str], request: Mapping[str, Any]) -> Answer:
@@ -73,7 +52,7 @@ def _restored(base: Release, damaged: list[str], request: Mapping[str, Any]) -> 
     if "candidate" not in request:
         return {"need_candidate": True}
     drafted = draft(Candidate.from_request(request))
-    answer = _planned(drafted.release, base, request, drafted)
+    answer = planned(drafted.release, base, request, drafted)
     answer["plan"]["record"] = True
     answer.update(outcome="planned", exit_code=0, changed=True, restore=damaged)
     answer["summary"] = f"files that were changed by hand are written again: {', '.join(damaged)}"
@@ -118,7 +97,8 @@ def _end_of_others(project: str, seconds: float) -> None:
     unit.end_cut_off(project)
 
 
-def _planned(new: Release, base: Release | None, request: Mapping[str, Any], drafted: Draft | None) -> Answer:
+def planned(new: Release, base: Release | None, request: Mapping[str, Any], drafted: Draft | None) -> Answer:
+    """Return what there is to do, or with nothing to do, what the checks say."""
     plan = planning.plan(new, base, _accepted(request))
     faults = list(plan.checks)
     if drafted and not plan.empty:

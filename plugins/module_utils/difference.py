@@ -1,20 +1,20 @@
 # Copyright (c) Moorage contributors
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How what runs differs from a release, and how one release differs from another."""
+"""How what runs on this host differs from a release."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import database_roles, engine, file_sets, history, places
 from .database_roles import ROLE
-from .secret_store import used_by
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .release import Release
 
 # A difference of the live set of a service, not of its container.
@@ -27,7 +27,7 @@ class Surroundings:
 
     Attributes:
         networks: The name of each network on the host to its id.
-        left: How the last deploy left each container, by its id.
+        left: How the last deploy left each service's container.
     """
 
     networks: Mapping[str, str]
@@ -60,7 +60,9 @@ def container_fault(container: dict[str, Any], release: Release, service: str, a
         return f"is {state['Status']}"
     if not engine.alive(container):
         return f"is a ghost: its process {state['Pid']} is gone"
-    return _network_fault(container, release, service, around.networks) or history.hand_made(container, around.left)
+    return _network_fault(container, release, service, around.networks) or history.hand_made(
+        container, around.left.get(service)
+    )
 
 
 def _network_fault(container: dict[str, Any], release: Release, service: str, networks: Mapping[str, str]) -> str:
@@ -113,68 +115,3 @@ def damaged_files(release: Release) -> list[str]:
     sets = [folder / key for key in sorted(set(release.contents.values()))]
     sets += [places.live(release.project, service) / live.hash for service, live in release.live.items()]
     return history.damaged_secret_files(release) + [str(place) for place in sets if not file_sets.intact(place)]
-
-
-def reasons(new: Release, old: Release, service: str) -> list[str]:
-    """Return field by field why a service of a new release differs from the old release's."""
-    if service not in old.bodies:
-        return ["new in this release"]
-    found = _fields(_readable(old, service), _readable(new, service), "")
-    if old.images[service].reference != new.images[service].reference:
-        found.append(f"image: {old.images[service].reference} -> {new.images[service].reference}")
-    elif old.images[service].id != new.images[service].id:
-        found.append(f"image: {new.images[service].reference} has another digest")
-    changed = {name for name, mark in new.secrets.items() if old.secrets.get(name) != mark}
-    used = used_by(new.bodies[service]) & changed
-    return found + [f"secret {name}: changed" for name in sorted(used)]
-
-
-def between(new: Release, old: Release) -> dict[str, list[str]]:
-    """Return what differs between two releases, by service; a changed gateway is told in a word."""
-    found = {name: reasons(new, old, name) for name in new.bodies}
-    found.update({name: ["not in this release"] for name in old.bodies if name not in new.bodies})
-    for name, live in new.live.items():
-        if name in old.live and old.live[name].hash != live.hash:
-            found[name].append("another configuration")
-    return {name: lines for name, lines in sorted(found.items()) if lines}
-
-
-def _readable(release: Release, service: str) -> dict[str, Any]:
-    """Return a body whose lists of mounts and ports are maps, so that one change is one line."""
-    body = release.bodies[service]
-    folder = f"{places.files(release.project)}/"
-    names = {key: name for name, key in release.contents.items()}
-    readable = dict(body)
-    mounts = readable["volumes"] = {}
-    for mount in body.get("volumes") or []:
-        shown = {key: value for key, value in mount.items() if key != "target" and not _is_secret(mount)}
-        key = str(mount.get("source", "")).removeprefix(folder).split("/")[0]
-        if key in names:
-            shown["source"] = f"./{names[key]} (content {key[:8]})"
-        mounts[mount["target"]] = shown
-    readable["ports"] = {
-        f"{port.get('host_ip', '')}:{port.get('published', '')}:{port['target']}/{port.get('protocol', 'tcp')}": True
-        for port in body.get("ports") or []
-    }
-    return readable
-
-
-def _is_secret(mount: Mapping[str, Any]) -> bool:
-    return str(mount.get("source", "")).startswith(str(places.SECRETS))
-
-
-def _fields(old: Any, new: Any, path: str) -> list[str]:
-    if old == new:
-        return []
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return [
-            line
-            for key in sorted({*old, *new})
-            for line in _fields(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))
-        ]
-    return [f"{path}: {_short(old)} -> {_short(new)}"]
-
-
-def _short(value: Any) -> str:
-    text = "(not set)" if value is None else str(value)
-    return text if len(text) <= 80 else text[:77] + "..."

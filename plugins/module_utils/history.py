@@ -21,11 +21,26 @@ if TYPE_CHECKING:
 
 PREVIOUS = "previous"
 _MARK = "committed.json"
-# What `docker update` sets without a new container.
-_CHANGEABLE = (
-    "BlkioWeight", "CpuPeriod", "CpuQuota", "CpuShares", "CpusetCpus", "CpusetMems", "Memory", "MemoryReservation",
-    "MemorySwap", "NanoCpus", "PidsLimit", "RestartPolicy",
+# What a container is asked for; the rest of its description is what Docker made of that.
+_CONFIG = (
+    "Cmd",
+    "Entrypoint",
+    "ExposedPorts",
+    "Healthcheck",
+    "Hostname",
+    "StopSignal",
+    "StopTimeout",
+    "User",
+    "WorkingDir",
+)
+_HOST_CONFIG = (
+    "Binds", "BlkioWeight", "CapAdd", "CapDrop", "CpuPeriod", "CpuQuota", "CpuShares", "CpusetCpus", "CpusetMems",
+    "Devices", "Dns", "ExtraHosts", "Init", "LogConfig", "Memory", "MemoryReservation", "MemorySwap", "Mounts",
+    "NanoCpus", "PidsLimit", "PortBindings", "Privileged", "ReadonlyRootfs", "RestartPolicy", "SecurityOpt", "ShmSize",
+    "Sysctls", "Tmpfs", "Ulimits",
 )  # fmt: skip
+# Labels of Compose and of ours tell where a container is from, not what it is.
+_OWN_LABELS = ("com.docker.compose.", "desktop.docker.", "moorage.")
 
 
 def mark(release: Release, operator: str, seconds: float) -> None:
@@ -36,7 +51,8 @@ def mark(release: Release, operator: str, seconds: float) -> None:
             "time": round(time.time(), 3),
             "operator": operator,
             "seconds": round(seconds, 1),
-            "containers": {copy["Id"]: _changeable(copy) for copy in copies},
+            "services": {_service(copy): _described(copy) for copy in copies},
+            "volumes": project_volumes(release.project),
             "secret_files": {path: _seal(path) for path in release.secret_files()},
         }
     )
@@ -44,18 +60,41 @@ def mark(release: Release, operator: str, seconds: float) -> None:
 
 
 def left(project: str) -> dict[str, dict[str, Any]]:
-    """Return how the last deploy left each container, by its id: what ``hand_made`` compares with."""
-    found: dict[str, dict[str, Any]] = _read(places.current(project)).get("containers", {})
+    """Return how the last deploy left each service's container: what ``hand_made`` compares with."""
+    found: dict[str, dict[str, Any]] = _read(places.current(project)).get("services", {})
     return found
 
 
-def hand_made(container: Mapping[str, Any], containers: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return what ``docker update`` or ``docker rename`` changed since the last deploy, or an empty string."""
-    before = containers.get(container["Id"])
-    if before is None:
+def stray_volumes(release: Release) -> list[str]:
+    """Return the volumes with the project's label that neither the release names nor the last deploy found."""
+    known = _read(release.folder).get("volumes")
+    return [] if known is None else sorted({*project_volumes(release.project)} - {*known, *release.volumes})
+
+
+def project_volumes(project: str) -> list[str]:
+    """Return the volumes that carry the project's label."""
+    label = json.dumps({"label": [f"{engine.PROJECT_LABEL}={project}"]})
+    found = engine.call("GET", "/volumes", filters=label) or {}
+    return [volume["Name"] for volume in found.get("Volumes") or []]
+
+
+def hand_made(container: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
+    """Return what was changed by hand since the last deploy, or an empty string.
+
+    Args:
+        container: A service's container.
+        before: How the last deploy left that service's container; of another specification, it says nothing.
+    """
+    now = _described(container)
+    if not before or before["specification"] != now["specification"]:
         return ""
-    now = _changeable(container)
-    changed = [f"{name} {before[name]} -> {now[name]}" for name in now if before.get(name) != now[name]]
+    changed = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if old != new:
+            secret = name.startswith(("environment.", "labels."))  # kept as a fingerprint: it may hold a secret
+            words = "added" if old is None else "removed" if new is None else "changed"
+            changed.append(f"{name} {words}" if secret else f"{name} {old} -> {new}")
     return f"was changed by hand: {', '.join(changed)}" if changed else ""
 
 
@@ -65,9 +104,35 @@ def damaged_secret_files(release: Release) -> list[str]:
     return [path for path in release.secret_files() if (seal := _seal(path)) is None or seals.get(path, seal) != seal]
 
 
-def _changeable(container: Mapping[str, Any]) -> dict[str, Any]:
-    described = container["HostConfig"]
-    return {"Name": container["Name"], **{name: described.get(name) for name in _CHANGEABLE}}
+def _service(container: Mapping[str, Any]) -> str:
+    return str(container["Config"]["Labels"].get(engine.SERVICE_LABEL, ""))
+
+
+def _described(container: Mapping[str, Any]) -> dict[str, Any]:
+    config, asked = container["Config"], container["HostConfig"]
+    labels = config["Labels"]
+    found = {"specification": labels.get(engine.SPECIFICATION_LABEL), "Name": container["Name"]}
+    found.update({name: _canonical(asked.get(name)) for name in _HOST_CONFIG})
+    found.update({name: config.get(name) or None for name in _CONFIG if config.get(name) != container["Id"][:12]})
+    for entry in config.get("Env") or []:
+        name, _equals, value = entry.partition("=")
+        found[f"environment.{name}"] = secret_store.fingerprint_of(value.encode())
+    for name, value in labels.items():
+        if not name.startswith(_OWN_LABELS):
+            found[f"labels.{name}"] = secret_store.fingerprint_of(value.encode())
+    for name, network in container["NetworkSettings"]["Networks"].items():
+        found[f"networks.{name}.aliases"] = sorted({*(network.get("Aliases") or [])} - {container["Id"][:12]})
+    return found
+
+
+def _canonical(value: Any) -> Any:
+    """Return a value as it is compared: Compose orders mounts at random, a restarted Engine writes [] for null."""
+    if isinstance(value, dict):
+        found = {key: "" if part == "" else _canonical(part) for key, part in sorted(value.items())}
+        return {key: part for key, part in found.items() if part is not None} or None
+    if isinstance(value, list):
+        return sorted(map(_canonical, value), key=json.dumps) or None
+    return value or None
 
 
 def _seal(path: str) -> list[Any] | None:

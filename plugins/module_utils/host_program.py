@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import places, run_lock, transaction, unit
-from .deploying import answer_apply, answer_drift, answer_plan, answer_pull, answer_secrets, answer_stage
+from .deploying import answer_apply, answer_plan, answer_pull, answer_secrets, answer_stage
 from .doctor import answer_doctor
+from .drifting import answer_drift
 from .errors import MoorageError
 from .images import answer_images
 from .inspecting import answer_destroy, answer_releases, answer_status, answer_unlock, answer_verify

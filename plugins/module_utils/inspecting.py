@@ -9,7 +9,7 @@ import dataclasses
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import audit, difference, engine, history, places, run_lock, unit
+from . import audit, engine, history, places, reasons, run_lock, unit
 from .errors import MoorageError
 from .release import Release, current_number, load
 from .verification import fault_summary, verify
@@ -110,7 +110,7 @@ def answer_releases(request: Mapping[str, Any]) -> Answer:
             "overlays": release.record.get("overlays", []),
             "profiles": release.record.get("profiles", []),
             "images": {name: image.reference for name, image in sorted(release.images.items())},
-            "changes": difference.between(release, older) if older else {},
+            "changes": reasons.between(release, older) if older else {},
         }
         for release, older in zip(kept, [*kept[1:], None])
     ]

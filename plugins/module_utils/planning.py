@@ -9,7 +9,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from . import database_roles, difference, engine, preflight
+from . import database_roles, difference, engine, preflight, reasons
 from .secret_store import as_variables
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ class Plan:
         pull: Images that the host does not have.
         networks: Networks to be made, as the stack defines them.
         volumes: Volumes to be made.
-        record: The stack's definition changed in something that no container shows (a probe, say).
+        definition: What changed in the stack's definition that no container shows (a probe, say), by service; the
+            whole stack is the service without a name.
+        record: Whether there is anything to be recorded, be it the stack's first release.
         checks: What speaks against it.
     """
 
@@ -47,6 +49,7 @@ class Plan:
     pull: tuple[str, ...] = ()
     networks: tuple[Mapping[str, Any], ...] = ()
     volumes: tuple[Mapping[str, Any], ...] = ()
+    definition: tuple[tuple[str, tuple[str, ...]], ...] = ()
     record: bool = False
     checks: tuple[Check, ...] = ()
 
@@ -58,7 +61,8 @@ class Plan:
     def as_dict(self) -> dict[str, Any]:
         """Return the plan for JSON."""
         named = {
-            kind: [{"service": service, "why": list(why)} for service, why in getattr(self, kind)] for kind in KINDS
+            kind: [{"service": service, "why": list(why)} for service, why in getattr(self, kind)]
+            for kind in (*KINDS, "definition")
         }
         return {
             **named,
@@ -97,12 +101,14 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
             kinds.setdefault("recreate" if running.get(service) else "create", []).append((service, why))
     changing = {service for kind in ("create", "recreate") for service, _why_ in kinds.get(kind, [])}
     networks, volumes = preflight.missing_resources(new)
+    silent = reasons.of_definition(new, base) if base and new is not base else {}
     return Plan(
         **{kind: tuple(entries) for kind, entries in kinds.items()},
+        definition=tuple((service, tuple(lines)) for service, lines in silent.items()),
         pull=tuple(sorted(_missing_images(new, kept=new.number != "" and new is not base))),
         networks=tuple(networks),
         volumes=tuple(volumes),
-        record=not base or (new is not base and _definition(new) != _definition(base)),
+        record=not base or bool(silent) or new.specifications != base.specifications,
         checks=tuple(preflight.check(new, base, changing, accepted)),
     )
 
@@ -114,21 +120,15 @@ def _missing_images(new: Release, *, kept: bool) -> set[str]:
     return drafted | {name for name in gone if "@" in name}
 
 
-def _definition(release: Release) -> str:
-    hooks = {path: release.contents.get(path) for path in release.stack.hooks.values()}
-    parts = [release.model, release.extension, release.specifications, hooks, dict(release.secrets)]
-    return json.dumps(parts, sort_keys=True)
-
-
 def _why(what: str, reason: str, new: Release, base: Release | None) -> list[str]:
-    service = what.replace(difference.LIVE, "")
-    if what.startswith(difference.LIVE) or reason not in ("runs another specification", "runs another image"):
+    if base and what.startswith(difference.LIVE):
+        service = what[len(difference.LIVE) :]
+        return (reasons.of_configuration(new, base, service) if service in base.live else []) or [reason]
+    if what.startswith(difference.LIVE) or reason not in {"runs another specification", "runs another image"}:
         return [reason]
-    image = new.images[service]
-    if not image.id:
-        return [f"image {image.source} is not on this host yet"]
-    found = difference.reasons(new, base, service) if base else []
-    return found or [reason]
+    image = new.images[what]
+    found = reasons.of_service(new, base, what) if base else []
+    return found or [reason if image.id else f"image {image.source} is not on this host yet"]
 
 
 def texts(release: Release | None) -> dict[str, str]:

@@ -145,7 +145,7 @@ moorage:
       type: str
       returned: always
     plan:
-      description: What is created, recreated, reloaded and removed, each with its reasons.
+      description: What is created, recreated, reloaded and removed, or differs in the definition alone, with reasons.
       type: dict
       returned: for plan
     checks:

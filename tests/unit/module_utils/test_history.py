@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.moorage.stacks.plugins.module_utils import history, places
+from ansible_collections.moorage.stacks.plugins.module_utils import engine, history, places
 from ansible_collections.moorage.stacks.plugins.module_utils.atomic_write import link
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
@@ -27,6 +28,60 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if number != "0002":
             history.mark(saved, "me@here", 1.0)
     link("releases/0003", places.current("shop"))
+
+
+def container(**config: Any) -> dict[str, Any]:
+    """What Docker says of a container of the shop's db."""
+    asked = config.pop("asked", {})
+    labels = {
+        "com.docker.compose.service": "db",
+        "moorage.specification": "d1",
+        "mine": "1",
+        **config.pop("labels", {}),
+    }
+    network = {"Aliases": config.pop("aliases", ["db", "0123456789ab"])}
+    return {
+        "Id": "0123456789ab" + "0" * 52,
+        "Name": config.pop("name", "/shop-db-1"),
+        "Config": {"Labels": labels, "Env": config.pop("env", ["A=1"]), "Hostname": "0123456789ab", **config},
+        "HostConfig": {"Memory": 0, "Mounts": [{"Target": "/a"}, {"Target": "/b"}], **asked},
+        "NetworkSettings": {"Networks": {"shop_default": network}},
+    }
+
+
+HAND_MADE: list[tuple[dict[str, Any], str]] = [
+    ({}, ""),
+    ({"asked": {"Memory": 5}}, "Memory None -> 5"),
+    ({"asked": {"Memory": None, "Binds": [], "Dns": [], "LogConfig": {"Config": {}}}}, ""),
+    ({"asked": {"Tmpfs": {"/mine": ""}}}, "Tmpfs None -> {'/mine': ''}"),
+    ({"asked": {"Mounts": [{"Target": "/b", "VolumeOptions": {}}, {"Target": "/a"}]}}, ""),
+    ({"asked": {"Mounts": [{"Target": "/a"}]}}, "Mounts [{'Target': '/a'}, {'Target': '/b'}] -> [{'Target': '/a'}]"),
+    ({"name": "/mine"}, "Name /shop-db-1 -> /mine"),
+    ({"env": ["A=s3cret"]}, "environment.A changed"),
+    ({"env": ["A=1", "B=s3cret"]}, "environment.B added"),
+    ({"env": []}, "environment.A removed"),
+    ({"labels": {"mine": "2"}}, "labels.mine changed"),
+    ({"labels": {"com.docker.compose.version": "9"}}, ""),
+    ({"User": "0"}, "User None -> 0"),
+    ({"aliases": ["0123456789ab"]}, "networks.shop_default.aliases ['db'] -> []"),
+    # another specification: this says nothing of it
+    ({"labels": {"moorage.specification": "d2"}, "env": []}, ""),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), HAND_MADE)
+def test_what_was_changed_by_hand_since_the_last_deploy(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], said: str
+) -> None:
+    monkeypatch.setattr(engine, "by_service", lambda _project: {"db": [container()]})
+    history.mark(release(number="0003"), "me@here", 1.0)
+    left = history.left("shop")
+
+    found = history.hand_made(container(**changes), left.get("db"))
+
+    assert found == (f"was changed by hand: {said}" if said else "")
+    assert "s3cret" not in json.dumps(left) + found
+    assert history.hand_made(container(**changes), None) == ""
 
 
 def test_failed_releases_are_not_listed_and_the_latest_is_first() -> None:
