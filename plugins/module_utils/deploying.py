@@ -218,7 +218,9 @@ def answer_apply(request: Mapping[str, Any]) -> Answer:
         ) from error
     done = unit.follow(project, path)
     if done["result"] == COMMITTED:
-        answer = {**_verified(load(project, number), "committed"), "changed": True}
+        release = load(project, number)
+        wait_for_verdicts(release)  # an Engine that was restarted meanwhile has begun its health checks anew
+        answer = {**_verified(release, "committed"), "changed": True}
         if done["reason"] and answer["exit_code"] == 0:
             fix = "correct the hook; it is run again by the next deploy that changes something"
             answer.update(exit_code=1, summary=f"release {number} is in force, but {done['reason']}")
