@@ -99,8 +99,9 @@ def parser() -> argparse.ArgumentParser:
 
     demo = add("demo", help="a throwaway server with a running, verified stack", parents=[output])
     demo.add_argument("--remove", action="store_true", help="remove the demonstration's server")
-    test = add("test", help="run the project's tests", usage="runner.py test [--fast] [-- PYTEST OPTIONS]")
+    test = add("test", help="run the project's tests", usage="runner.py test [--fast] [--soak] [-- PYTEST OPTIONS]")
     test.add_argument("--fast", action="store_true", help="without those that need throwaway servers")
+    test.add_argument("--soak", action="store_true", help="long families of tests whole, not a random sample of each")
     add("lab", help="throwaway servers on this machine: up, down, list, ssh, exec", add_help=False)
     lint = add("lint", help="check a stack's files, without any server", parents=[output])
     lint.add_argument("name", metavar="STACK", nargs="?", help="name or path (default: all of stacks/)")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-pytest_plugins = ("tests.servers.fixtures",)
+pytest_plugins = ("tests.families", "tests.servers.fixtures")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,11 @@ def assert_error(error: MoorageError, expected: dict[str, str]) -> None:
     for name, text in expected.items():
         found = parts.get(name, "")
         assert text in found if text else not found, (name, text, parts)
+
+
+def fits(text: str, pattern: str) -> bool:
+    """Compare a text with a pattern, in which a * stands for anything."""
+    return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), text))
 
 
 def compare(path: Path, text: str, *, regenerate: bool) -> None:

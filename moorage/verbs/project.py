@@ -35,6 +35,8 @@ def test(arguments: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "pytest", f"--junitxml={report}", "tests"]
     if arguments.fast:
         command += ["-m", "not docker"]
+    if arguments.soak:
+        command += ["--soak"]
     return subprocess.call([*command, *arguments.pytest_arguments], cwd=ROOT)
 
 
