@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.families import family
+from tests.servers.client import polling
 from tests.servers.door import fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.servers.fixtures import Lives, Site
@@ -47,6 +49,7 @@ volumes:
 """
 AGENTS = "}/agents:${OBERACONNECT_TAG:-1.0}\n    environment: *application-environment\n"
 NAME = "unhealthy"
+OTHER_ROUTES = ("/health", "/api/agents/health", "/api/callflow/health", "/api/data/health")
 
 
 def failing(change: StackCopy, fault: str) -> Path:
@@ -87,6 +90,31 @@ def test_an_update_that_fails_is_undone(site: Site, base: Lives, change: StackCo
     again = site.door.call("deploy", "-s", site.quick).ended(0)
     assert again.host["outcome"] == "unchanged"
     assert site.server.lives() == after
+
+
+@family(sample=1)
+def test_other_routes_see_nothing_of_an_update_that_fails(
+    site: Site, base: Lives, change: StackCopy, figures: Callable[..., None]
+) -> None:
+    change.replace("/rag-engine:${OBERACONNECT_TAG:-1.0}", "/rag-engine:broken")
+
+    with polling(site.server.address, OTHER_ROUTES) as count:
+        answer = site.door.call("deploy", "-s", change.path).ended(4)
+
+    assert answer.host["outcome"] == "rolled_back"
+    assert [service for service, life in site.server.lives().items() if life != base[service]] == ["rag-engine"]
+    assert count.requests > 20 * answer.seconds / 2
+    assert count.failures == []
+    journal = site.server.journal()
+    times = {step.get("name", step["event"]): step["time"] for step in journal}
+    assert fetch(site.server.address, "/api/rag/health")[0] == 200
+    figures(
+        seconds=round(answer.seconds, 1),
+        until_given_up=round(times["undo"] - times["begin"], 1),
+        undone_in=round(times["done"] - times["undo"], 1),
+        requests=count.requests,
+        failed=len(count.failures),
+    )
 
 
 @pytest.fixture

@@ -35,17 +35,24 @@ class Moment:
 
 @contextlib.contextmanager
 def awaited(
-    server: Server, service: str, moment: str, victim: str = "nobody", times: int = 1, skip: int = 0
+    server: Server,
+    service: str,
+    moment: str,
+    victim: str = "nobody",
+    times: int = 1,
+    skip: int = 0,
+    delay: float = 0.0,
 ) -> Iterator[Moment]:
     """Wait for a moment in the replacement of a service, from before a deploy is started.
 
     Args:
         server: Where.
-        service: The service that is replaced.
-        moment: "begin", or an event of the Engine.
+        service: The service that is replaced; or "journal".
+        moment: "begin", or an event of the Engine; or a line of the journal.
         victim: What is killed then: "compose", "transaction", "dockerd", "nobody".
         times: How many of them, one after the other.
         skip: How often the moment passes by before it counts.
+        delay: Seconds after a line of the journal.
     """
     program = (HERE / "moment_program.py").read_text()
     command = [
@@ -61,6 +68,7 @@ def awaited(
         victim,
         str(times),
         str(skip),
+        str(delay),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

@@ -5,12 +5,14 @@
 
 Arguments: the Compose project; the service; the moment of its replacement ("begin": its Compose process is there;
 else how an event of the Engine begins: "create", "die", "destroy", "rename", "start", "exec_create: psql"); the victim
-("compose", "transaction", "dockerd", "nobody"); how many are killed; how many moments pass by before. The line "ready"
-is printed first, then one JSON object.
+("compose", "transaction", "dockerd", "nobody"); how many are killed; how many moments pass by before; how many seconds
+after the moment. With "journal" in place of a service the moment is a line of the journal, such as "touch agents" or
+"phase undo", and Compose is killed when it runs next. The line "ready" is printed first, then one JSON object.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -79,9 +81,40 @@ def wait_for(moment: str, unit: str, service: str, events: http.client.HTTPRespo
     raise ConnectionError("the Engine ended the stream of its events")
 
 
+def journals(project: str) -> set[Path]:
+    return set(Path(f"/var/lib/moorage/{project}/transactions").glob("*.jsonl"))
+
+
+def wait_for_step(project: str, step: str, before: set[Path]) -> None:
+    """Wait for a line in the journal of the next transaction."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        written = steps(project) if journals(project) - before else []
+        if step in written:
+            return
+        if time.monotonic() > deadline or "done" in written:
+            raise TimeoutError(f"{step}: {written}")
+        time.sleep(0.005)  # a poll of the journal
+
+
+def kill_at_step(victim: str, unit: str, delay: float) -> list[Any]:
+    """Kill a victim some time after a step; Compose when it is there."""
+    deadline = time.monotonic() + PATIENCE
+    while victim == "compose" and not victims(victim, unit):
+        if time.monotonic() > deadline:
+            raise TimeoutError("Compose")
+        time.sleep(0.005)  # a poll: the kernel tells nobody of a new process
+    time.sleep(delay)
+    killed = victims(victim, unit)
+    for pid in killed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return [time.time(), killed]
+
+
 def steps(project: str) -> list[str]:
     """What the newest transaction wrote down so far."""
-    newest = max(Path(f"/var/lib/moorage/{project}/transactions").iterdir())
+    newest = max(journals(project))
     lines = newest.read_text().replace("\0", "").splitlines()
     entries: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith("}")]
     return [" ".join(entry[key] for key in ("event", "name", "what", "text") if key in entry) for entry in entries]
@@ -106,14 +139,25 @@ def containers(project: str) -> list[str]:
     return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
 
 
-def main(project: str, service: str, moment: str, victim: str, times: str, skip: str) -> None:
+def ready() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+
+
+def main(project: str, service: str, moment: str, victim: str, times: str, skip: str, delay: str) -> None:
     unit = f"moorage-apply-{project}.service"
+    if service == "journal":
+        before = journals(project)
+        ready()
+        wait_for_step(project, moment, before)
+        when, killed = kill_at_step(victim, unit, float(delay))
+        json.dump({"seen": moment, "time": when, "killed": killed, "steps": steps(project)}, sys.stdout)
+        return
     engine = Engine("docker")
     chosen = {"type": ["container"], "label": [f"{OF_PROJECT}={project}"]}
     engine.request("GET", "/events?" + urllib.parse.urlencode({"filters": json.dumps(chosen)}))
     events = engine.getresponse()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    ready()
     for _passing in range(int(skip)):
         wait_for(moment, unit, service, events)
     seen, killed = kill(victim, moment, unit, service, events, int(times))
