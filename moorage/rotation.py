@@ -98,7 +98,7 @@ def _made(file: Path, declared: Declarations, wanted: Rotation, waiting: Values)
             file=str(file),
             key=", ".join(refused),
             found="; ".join(dict.fromkeys(refused.values())),
-            expected="a secret that is generated, or a new value on standard input (--stdin) for one that is not",
+            expected="secrets that may change and are generated; or one that you give (--stdin)",
             fix="nothing was changed",
         )
     made: Values = {}

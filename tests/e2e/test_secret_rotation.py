@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from moorage import rotation, secrets
 from moorage.settings import Rotation
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.docker
 
-USAGE = 2
+USAGE, UNREACHABLE = 2, 7
 NAME = "POSTGRES_PASSWORD"
 
 
@@ -124,6 +126,21 @@ def test_a_secret_that_only_its_giver_can_change(site: Site, base: Lives, tmp_pa
     value.write_text(GIVEN_KEY)
     site.door.call("secrets rotate", "-s", site.quick, "ANTHROPIC_API_KEY", "--stdin", stdin=value).ended(0)
     assert site.secrets()["ANTHROPIC_API_KEY"] == GIVEN_KEY
+
+
+def test_a_host_that_cannot_be_reached_is_told_and_no_problem(site: Site, base: Lives, tmp_path: Path) -> None:  # noqa: ARG001
+    inventory = tmp_path / "inventory"
+    shutil.copytree(site.door.inventory, inventory)
+    hosts = yaml.safe_load((inventory / "hosts.yml").read_text())
+    hosts["all"]["hosts"]["away"] = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
+
+    answer = site.door.call("secrets check", "-s", site.quick, inventory=inventory).ended(0)
+
+    assert answer.data["hosts"]["away"]["exit_code"] == UNREACHABLE
+    assert "cannot be reached" in answer.text
+    asked = {check["host"] for check in answer.data["checks"]}
+    assert asked == {"", site.server.name}
 
 
 def test_a_key_of_stored_data_is_refused(site: Site, base: Lives) -> None:
