@@ -17,7 +17,7 @@ from . import engine, file_sets
 from .atomic_write import link
 from .errors import MoorageError
 from .gateway import identity
-from .gateway_host import CURRENT, configuration_fault, image_fault, wait_until_loaded, workers
+from .gateway_host import CURRENT, configuration_fault, image_fault, send, wait_until_loaded, workers
 from .places import make_readable
 
 if TYPE_CHECKING:
@@ -223,8 +223,8 @@ class GatewayFolder:
             return False
         if container["State"]["Restarting"]:
             engine.call("POST", f"/containers/{self.container}/restart")
-        else:  # 409: it has just ended, and its restart policy has the word
-            engine.call("POST", f"/containers/{self.container}/kill", absent=(304, 404, 409), signal=self.signal)
+        else:
+            send(container, self.signal)
         return True
 
     def _sweep(self, kept: set[str]) -> None:

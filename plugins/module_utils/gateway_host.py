@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +51,21 @@ def workers(container: dict[str, Any]) -> set[str]:
     found = engine.call("GET", f"/containers/{container['Id']}/top", absent=(304, 404, 409), ps_args="-eo pid,args")
     rows = (found or {}).get("Processes") or []
     return {pid for pid, title in rows if "worker process" in title and "shutting down" not in title}
+
+
+def send(container: dict[str, Any], name: str) -> None:
+    """Send a signal to a container's first process.
+
+    Not by the Engine: it takes a container that was sent any signal for one that was stopped by hand, and
+    ``unless-stopped`` then leaves it down after the next start of the host.
+
+    Args:
+        container: The inspected container.
+        name: The signal, such as ``HUP``.
+    """
+    if engine.alive(container):
+        with contextlib.suppress(ProcessLookupError):  # it has just ended, and its restart policy has the word
+            os.kill(container["State"]["Pid"], signal.Signals[f"SIG{name}"])
 
 
 def wait_until_loaded(look: Look, wanted: str, former: set[str], seconds: float) -> str:

@@ -161,7 +161,7 @@ class Placing:
         if not copies or not copies[0]["State"]["Running"]:
             return
         former = gateway_host.workers(copies[0])
-        engine.call("POST", f"/containers/{copies[0]['Id']}/kill", signal=release.live[service].signal)
+        gateway_host.send(copies[0], release.live[service].signal)
         wanted = verification.identity(release, service)
         reason = gateway_host.wait_until_loaded(
             lambda: next(iter(self._copies(service)), None), wanted, former, _RELOAD_SECONDS
