@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, history, probes
+from . import difference, engine, history, places, probes
 from .deploying import planned
 from .errors import MoorageError
 from .inspecting import in_force
@@ -38,8 +39,10 @@ def answer_drift(request: Mapping[str, Any]) -> Answer:
         answer["drifted_files"] = damaged
     found = [check["detail"] for check in answer["checks"]] if answer["outcome"] == "rejected" else []
     found += [f"{entry['service']}: {', '.join(entry['why'])}" for kind in KINDS for entry in answer["plan"][kind]]
-    found += [f"{path} was changed or removed by hand" for path in damaged]
     differing = {entry["service"] for kind in KINDS for entry in answer["plan"][kind]}
+    told = [str(places.live(release.project, service)) for service in differing]
+    damaged = [path for path in damaged if os.path.dirname(path) not in told]  # noqa: PTH120
+    found += [f"{path} was changed or removed by hand" for path in damaged]
     found += unhealthy(release, differing) + strays(release) + lost_tags(release)
     if not found and answer["outcome"] == "unverified":
         found = [answer["summary"]]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PREVIOUS = "previous"
 _MARK = "committed.json"
+# Of how containers are described; a description in another format says nothing, and the next deploy replaces it.
+_FORMAT = 1
 # What a container is asked for; the rest of its description is what Docker made of that.
 _CONFIG = (
     "Cmd",
@@ -51,6 +53,7 @@ def mark(release: Release, operator: str, seconds: float) -> None:
             "time": round(time.time(), 3),
             "operator": operator,
             "seconds": round(seconds, 1),
+            "format": _FORMAT,
             "services": {_service(copy): _described(copy) for copy in copies},
             "volumes": project_volumes(release.project),
             "secret_files": {path: _seal(path) for path in release.secret_files()},
@@ -61,7 +64,8 @@ def mark(release: Release, operator: str, seconds: float) -> None:
 
 def left(project: str) -> dict[str, dict[str, Any]]:
     """Return how the last deploy left each service's container: what ``hand_made`` compares with."""
-    found: dict[str, dict[str, Any]] = _read(places.current(project)).get("services", {})
+    known = _read(places.current(project))
+    found: dict[str, dict[str, Any]] = known["services"] if known.get("format") == _FORMAT else {}
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,8 +62,9 @@ def by_remaking(part: str, key: str, value: Any, said: str, service: str = "agen
     return Drift((part, key, value), DEPLOY, f"{service}: {said}", service)
 
 
-SECRET_FILE = f"$(ls /etc/moorage/{PROJECT}/*.env)"
-SERVICE_SECRET = f"$(ls /etc/moorage/{PROJECT}/files/n8n/*/N8N_ENCRYPTION_KEY)"
+# of the release in force: older ones have files of their own
+SECRET_FILE = f'$(sed -n \'s/.*"env_file": "\\(.*\\)".*/\\1/p\' {STATE}/current/release.json)'
+SERVICE_SECRET = f"$(grep -o '/etc/moorage/[^\"]*/N8N_ENCRYPTION_KEY' {STATE}/current/compose.yaml | head -1)"
 CURRENT = f"$(readlink -f {STATE}/current)"
 DRIFTS = {
     "memory": by_update("--memory 100m --memory-swap 200m", "Memory None -> 104857600, MemorySwap None -> 209715200"),
@@ -216,8 +218,8 @@ def healthy(site: Site) -> bool:
 
 
 def filled(script: str, ids: dict[str, str]) -> str:
-    for service in sorted(ids, key=len, reverse=True):
-        script = script.replace(service.upper(), ids[service])
+    for service, identity in ids.items():
+        script = re.sub(rf"\b{service.upper()}\b", identity, script)
     return script
 
 

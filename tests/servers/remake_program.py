@@ -35,7 +35,7 @@ def main(identity: str, part: str, key: str, text: str) -> None:
     if old["Config"]["Hostname"] == old["Id"][:12]:  # Docker's own choice
         del old["Config"]["Hostname"]
     value = json.loads(text)
-    asked = old[part][key]
+    asked = old[part].get(key)
     old[part][key] = (
         asked + value if isinstance(asked, list) else {**asked, **value} if isinstance(asked, dict) else value
     )
