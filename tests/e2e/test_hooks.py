@@ -103,7 +103,7 @@ def test_a_hook_before_the_deploy_can_refuse_it(site: Site, hooked: StackCopy, l
 
 
 def test_a_failure_is_told_with_what_became_of_it(site: Site, hooked: StackCopy) -> None:
-    hooked.replace("/rag-engine:${OBERACONNECT_TAG:-1.0}", "/rag-engine:broken")
+    hooked.replace("/rag-engine:${OBERACONNECT_TAG:-1.0}", "/rag-engine:broken").impatient()
     site.door.call("deploy", "-s", hooked.path).ended(4)
     entries = told(site)
     assert [entry["hook"] for entry in entries] == ["before_deploy", "on_failure"]

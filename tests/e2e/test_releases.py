@@ -79,7 +79,7 @@ def test_a_rollback_returns_to_the_release_before(site: Site, base: Lives, chang
 
 def test_a_release_that_failed_is_nothing_to_return_to(site: Site, base: Lives, change: StackCopy) -> None:
     before = history(site)
-    change.replace("/rag-engine:${OBERACONNECT_TAG:-1.0}", "/rag-engine:broken")
+    change.replace("/rag-engine:${OBERACONNECT_TAG:-1.0}", "/rag-engine:broken").impatient()
     site.door.call("deploy", "-s", change.path).ended(4)
     listed = site.door.call("releases").ended(0).host
     assert listed["history"] == before

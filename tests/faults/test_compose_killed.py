@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.families import family
 from tests.servers.moment import awaited
 from tests.servers.server import PROJECT
 from tests.servers.stack_copy import APPLICATIONS
@@ -45,6 +46,7 @@ def whole(site: Site, deployed: Answer) -> Lives:  # noqa: ARG001
     return site.server.lives()
 
 
+@family(sample=3)
 @pytest.mark.parametrize(("service", "moment"), KILLS, ids=[f"{service}-{moment}" for service, moment in KILLS])
 def test_the_next_deploy_ends_well(
     site: Site,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moorage import lab
+from tests.families import family
 from tests.faults.test_unhealthy import failing
 from tests.servers.database import Database
 from tests.servers.door import fetch, processes_of, until
@@ -68,6 +69,7 @@ def is_finished_by_the_next_call(site: Site, database: Database, old: str, new: 
     works(site, database, new)
 
 
+@family(sample=1)
 @pytest.mark.parametrize("moment", [("postgres", "destroy"), JUST_CHANGED, ("call-flow", "create")])
 def test_a_rotation_whose_runner_is_killed(
     site: Site, another: Door, database: Database, moment: tuple[str, str]
@@ -123,6 +125,7 @@ def test_a_rotation_in_a_power_cut(site: Site, another: Door, database: Database
     is_finished_by_the_next_call(site, database, old, site.pending()[NAME])
 
 
+@family(sample=1)
 @pytest.mark.parametrize("victim", ["nobody", "transaction"])
 def test_a_rotation_that_never_gets_healthy(
     site: Site, database: Database, base: Lives, change: StackCopy, victim: str

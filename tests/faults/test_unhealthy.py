@@ -56,14 +56,7 @@ def failing(change: StackCopy, fault: str) -> Path:
     """Have one application fail, with a short deadline for all of them."""
     environment = "    environment: *application-environment\n"
     wrong = f"    environment: {{<<: *application-environment, LAB_FAIL: {fault}}}\n"
-    change.replace(AGENTS, AGENTS.replace(environment, wrong))
-    for probe in (
-        "http: {port: 8080, path: /health, status: 200, json: {status: ok}}",
-        "http: {port: 8080, path: /ready, status: 200}",
-        'reaches: ["postgres:5432", "qdrant:6333"]',
-    ):
-        change.replace(f"- {probe}\n", f"- {probe}\n          deadline: 5s\n")
-    return change.path
+    return change.replace(AGENTS, AGENTS.replace(environment, wrong)).impatient().path
 
 
 @pytest.mark.parametrize(
