@@ -96,6 +96,9 @@ def test_a_rollback_pulls_an_image_that_is_gone(site: Site, base: Lives, change:
     image = site.server.inspect()["agents"]["Image"]
     change.replace("/agents:${OBERACONNECT_TAG:-1.0}", "/agents:1.1")
     site.door.call("deploy", "-s", change.path).ended(0)
+    # what nothing else names is kept for a rollback
+    site.server.shell("docker image rm registry.example.com/oberaconnect/agents:1.0 && docker image prune -f")
+    assert site.server.attempt(f"docker image inspect {image}").returncode == 0
     site.server.shell(f"docker image rm -f {image}")
 
     answer = site.door.call("rollback").ended(0)
