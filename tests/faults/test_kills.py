@@ -57,7 +57,7 @@ COMPOSE_STEPS = {
     "unhealthy": ("undo rag-engine",),
     "refused": ("undo agents",),
 }
-COMPOSE_DELAYS = (0.0, 0.2, 0.4, 0.6, 0.9)
+COMPOSE_DELAYS = (0.0, 0.1, 0.2, 0.3, 0.4)
 # who is killed: the runner here, a process on the server, the server
 VICTIMS = ("runner", "transaction", "dockerd", "power")
 
