@@ -192,7 +192,10 @@ class _Drafting:
     def _specification(self, name: str, body: Mapping[str, Any], networks: Mapping[str, Any]) -> str:
         used = {secret: self.fingerprints[secret] for secret in sorted(secret_store.used_in(body))}
         names = [self.stack.networks[key]["name"] for key in self.stack.services[name].networks]
-        return checksum([body, self.images[name].id, used, {n: networks[n] for n in names}])[:16]
+        parts = [body, self.images[name].id, used, {n: networks[n] for n in names}]
+        if body.get("configs"):
+            parts.append({c["source"]: self._config(self.model["configs"][c["source"]]) for c in body["configs"]})
+        return checksum(parts)[:16]
 
     def _compose(self, release: Release) -> dict[str, Any]:
         services = {}

@@ -42,6 +42,7 @@ def check(new: Release, base: Release | None, changing: set[str], accepted: Acce
         *_volumes(new, base, accepted.volumes),
         *_downgrades(new, base, accepted.downgrades),
         *_external(new),
+        *_redefined(new, base),
     ]
 
 
@@ -171,6 +172,22 @@ def _external(new: Release) -> list[Check]:
                 found.append(
                     Check(f"{kind} {block['name']}", "", False, detail, f"docker {kind} create {block['name']}")
                 )
+    return found
+
+
+def _redefined(new: Release, base: Release | None) -> list[Check]:
+    """A network or volume cannot be given other options while it exists: neither Docker nor a deploy does it."""
+    found = []
+    ways = {
+        "network": "give it another name (networks.<key>.name): the services move, and the old one is removed",
+        "volume": "give it another name (volumes.<key>.name), and move the data",
+    }
+    kinds = (("network", new.networks, base.networks), ("volume", new.volumes, base.volumes)) if base else ()
+    for kind, wanted, existing in kinds:
+        for name, definition in wanted.items():
+            if name in existing and existing[name] != definition:
+                detail = f"the {kind} {name} exists with other options: {existing[name]} -> {definition}"
+                found.append(Check(f"{kind} {name}", "", False, detail, ways[kind]))
     return found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import places
+from .candidate import FOLDER
 from .extension import KEY
 from .secret_store import as_variables, used_by
 
@@ -83,6 +84,10 @@ def _readable(release: Release, service: str) -> dict[str, Any]:
     readable = dict(as_variables(body))
     readable["volumes"] = {mount["target"]: _mount(release, mount) for mount in body.get("volumes") or []}
     readable["ports"] = _ports(body)
+    if body.get("configs"):
+        readable["configs"] = {
+            entry["source"]: {**entry, **_config(release, entry["source"])} for entry in body["configs"]
+        }
     if not body.get("network_mode"):
         joined = body.get("networks") or {"default": None}
         readable["networks"] = {
@@ -101,6 +106,14 @@ def _mount(release: Release, mount: Mapping[str, Any]) -> dict[str, Any]:
     if key in names:
         shown["source"] = f"./{names[key]} (content {key[:8]})"
     return shown
+
+
+def _config(release: Release, name: str) -> dict[str, Any]:
+    """Return what a config is made of; of a file, what its content is told by."""
+    definition = dict(release.model["configs"][name])
+    definition.pop("name", None)
+    relative = str(definition.pop("file", "")).removeprefix(f"{FOLDER}/")
+    return {**definition, "content": release.contents[relative][:8]} if relative in release.contents else definition
 
 
 def _ports(body: Mapping[str, Any]) -> dict[str, str]:
@@ -135,9 +148,8 @@ def _top(release: Release, volumes: set[str]) -> dict[str, Any]:
     block = release.extension.get(KEY, {})
     said = {key: value for key, value in block.items() if key != "gateways"}
     hooks = {path: release.contents.get(path) for path in release.stack.hooks.values()}
-    configs = release.model.get("configs") or {}
     definitions = {name: release.volumes[name] for name in volumes}
-    return {KEY: said, "hooks": hooks, "volumes": definitions, "configs": configs}
+    return {KEY: said, "hooks": hooks, "volumes": definitions}
 
 
 def _fields(old: Any, new: Any, path: str) -> list[str]:

@@ -141,6 +141,10 @@ EDITS = {
             }
         },
     ),
+    "a config's content": Edit(
+        lambda stack: stack["folder"].joinpath("files", "three.txt").write_text("another three\n"),
+        {"recreate": {"data-processing": ["configs.three.content: * -> *"]}},
+    ),
     "a volume": Edit(with_volume, {"recreate": {"rag-engine": ["volumes./notes: (not set) -> {*'notes'*"]}}),
     "a network alias": of_service(
         "rag-engine",
@@ -245,7 +249,10 @@ class Edited:
             "ports": ["127.0.0.1:18082:8080"],
             "volumes": ["./files/two.txt:/two.txt:ro"],
         }
+        self.stack["configs"] = {"three": {"file": "./files/three.txt"}}
+        self.stack["services"]["data-processing"]["configs"] = [{"source": "three", "target": "/three.txt"}]
         (self.path / "files").mkdir(exist_ok=True)
+        (self.path / "files" / "three.txt").write_text("three\n")
         (self.path / "files" / "one.txt").write_text("one\n")
         (self.path / "files" / "two.txt").write_text("two\n")
         self.write()
@@ -347,3 +354,17 @@ def test_another_notation_is_no_difference(site: Site, edited: Edited) -> None:
     edited.write()
 
     assert planned(site.door.call("plan", "-s", edited.path).ended(0)) == {}
+
+
+def test_a_network_with_other_options_is_refused_with_the_way_out(site: Site, edited: Edited) -> None:
+    before = yaml.safe_load(yaml.safe_dump(edited.stack["networks"]))
+    edited.stack["networks"]["oberaconnect"]["labels"] = {"mine": "1"}
+    edited.write()
+    try:
+        with site.server.left_alone():
+            error = site.door.call("deploy", "-s", edited.path).ended(3).error
+    finally:
+        edited.stack["networks"] = before
+        edited.write()
+    assert "the network oberaconnect-network exists with other options" in error["message"]
+    assert "give it another name" in error["fix"]
