@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-pytest_plugins = ("tests.families", "tests.servers.fixtures")
+pytest_plugins = ("tests.families", "tests.servers.fixtures", "tests.fault_page")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,5 +18,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--regenerate",
         action="store_true",
-        help="write golden files and the generated parts of stacks/ again; look at the difference before a commit",
+        help="write golden files and the generated parts of stacks/ and docs/; look at the difference before a commit",
     )

@@ -93,6 +93,12 @@ def without_secrets(site: Site, planted: StackCopy) -> Iterator[StackCopy]:
     file.write_bytes(before)
 
 
+@pytest.mark.fault(
+    row=12,
+    fault="a port is wanted twice, and nine other things are wrong",
+    happens="`doctor` lists all of them in one call",
+    exit="3",
+)
 def test_ten_problems_are_found_in_one_call(site: Site, without_secrets: StackCopy) -> None:
     planted, vault = without_secrets, (site.door.inventory / VAULT).read_bytes()
     with site.server.left_alone():

@@ -259,6 +259,18 @@ def test_there_are_thirty() -> None:
     assert len(DRIFTS) >= 30
 
 
+@pytest.mark.fault(
+    row=16,
+    fault="a container, a network, a file or an image is stopped, removed or changed by hand, in thirty-seven ways",
+    happens="`drift` names it and nothing else; `deploy` takes it back",
+    exit="10",
+)
+@pytest.mark.fault(
+    row=31,
+    fault="`docker update`, rename, pause, or off its network by hand",
+    happens="`drift` names it and nothing else; `deploy` takes it back",
+    exit="10",
+)
 @family(sample=5)
 @pytest.mark.parametrize("name", DRIFTS)
 def test_drifts(site: Site, steady: Lives, figures: Callable[..., None], name: str) -> None:  # noqa: ARG001

@@ -119,6 +119,12 @@ def test_an_unknown_release_is_refused(site: Site, base: Lives) -> None:  # noqa
     assert "one of 0" in error["expected"]
 
 
+@pytest.mark.fault(
+    row=0,
+    fault="a database would go to an older major version",
+    happens="refused, unless agreed to",
+    exit="3",
+)
 def test_data_is_not_given_to_an_older_major_version(site: Site, base: Lives, change: StackCopy) -> None:  # noqa: ARG001
     change.variables(POSTGRES_TAG="15-alpine")
     with site.server.left_alone():

@@ -111,6 +111,30 @@ def check(answer: Answer, code: int, says: dict[str, str]) -> None:
         assert text in answer.text, answer.text
 
 
+@pytest.mark.fault(
+    row=10,
+    fault="an image's tag does not exist",
+    happens="said with the registry's words; nothing on the host is changed",
+    exit="3",
+)
+@pytest.mark.fault(
+    row=21,
+    fault="a required secret is missing",
+    happens="said with its name, and where it belongs; no host is touched",
+    exit="2",
+)
+@pytest.mark.fault(
+    row=0,
+    fault="a key of `x-moorage` is misspelt, YAML is broken",
+    happens="said with file, key and the nearest valid name; no host is touched",
+    exit="2",
+)
+@pytest.mark.fault(
+    row=0,
+    fault="Compose refuses the files, a variable is missing",
+    happens="said with Compose's own words; nothing on the host is changed",
+    exit="3",
+)
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_in_the_stack(site: Site, base: Lives, change: StackCopy, name: str) -> None:  # noqa: ARG001
     mistake = MISTAKES[name]
@@ -119,6 +143,12 @@ def test_a_mistake_in_the_stack(site: Site, base: Lives, change: StackCopy, name
         check(site.door.call("deploy", "-s", change.path), mistake.code, mistake.says)
 
 
+@pytest.mark.fault(
+    row=10,
+    fault="an image's tag does not exist, at the very first deploy",
+    happens="no network, volume or container is left behind",
+    exit="3",
+)
 def test_the_first_deploy_of_a_wrong_tag_leaves_no_container(site: Site, base: Lives, change: StackCopy) -> None:  # noqa: ARG001
     folder = change.path.with_name("another")
     folder.mkdir()
@@ -152,6 +182,12 @@ def on_port(change: StackCopy, port: int) -> Path:
     return change.replace('ports: ["8080:8080"]', f'ports: ["{port}:8080"]').path
 
 
+@pytest.mark.fault(
+    row=12,
+    fault="a port is taken by a program",
+    happens="named with its PID, before anything is changed",
+    exit="3",
+)
 def test_a_port_that_a_program_holds(site: Site, base: Lives, change: StackCopy, process_on_port: str) -> None:  # noqa: ARG001
     says = {"message": f"port 18080/tcp is already taken by python3 (PID {process_on_port})"}
     says |= {"key": "services.gateway.ports", "fix": "stop that program, or publish another port"}
@@ -159,6 +195,12 @@ def test_a_port_that_a_program_holds(site: Site, base: Lives, change: StackCopy,
         check(site.door.call("deploy", "-s", on_port(change, 18080)), PREFLIGHT, says)
 
 
+@pytest.mark.fault(
+    row=12,
+    fault="a port is taken by another container",
+    happens="named with its Compose project, before anything is changed",
+    exit="3",
+)
 def test_a_port_that_a_foreign_container_holds(
     site: Site,
     base: Lives,  # noqa: ARG001
@@ -177,6 +219,12 @@ def stranger(another: Door, tmp_path: Path) -> Door:
     return dataclasses.replace(another, inventory=tmp_path / "inventory")
 
 
+@pytest.mark.fault(
+    row=20,
+    fault="one of several hosts cannot be reached",
+    happens="the others are finished",
+    exit="7",
+)
 def test_an_unreachable_host_beside_one_that_is_finished(site: Site, base: Lives, stranger: Door) -> None:
     hosts = yaml.safe_load((stranger.inventory / "hosts.yml").read_text())
     # nothing listens there
@@ -206,6 +254,12 @@ def new_host_key(site: Site) -> Iterator[str]:
     site.server.shell("mv /root/keys/* /etc/ssh && rmdir /root/keys && systemctl restart ssh")
 
 
+@pytest.mark.fault(
+    row=0,
+    fault="a host's SSH key has changed",
+    happens="refused, with the command that accepts the new one",
+    exit="7",
+)
 def test_a_changed_host_key(site: Site, base: Lives, stranger: Door, new_host_key: str) -> None:  # noqa: ARG001
     with site.server.left_alone():
         answer = stranger.call("deploy", "-s", site.quick).ended(UNREACHABLE)
@@ -222,6 +276,12 @@ def test_a_changed_host_key(site: Site, base: Lives, stranger: Door, new_host_ke
     assert any(new_host_key in notice for notice in again.data["notices"])
 
 
+@pytest.mark.fault(
+    row=21,
+    fault="the file with the secrets is missing",
+    happens="said, with the command that makes it; no host is touched",
+    exit="2",
+)
 def test_no_file_with_the_required_secrets(site: Site, base: Lives, stranger: Door) -> None:  # noqa: ARG001
     (stranger.inventory / VAULT).unlink()
     with site.server.left_alone():

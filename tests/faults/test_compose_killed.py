@@ -46,6 +46,12 @@ def whole(site: Site, deployed: Answer) -> Lives:  # noqa: ARG001
     return site.server.lives()
 
 
+@pytest.mark.fault(
+    row=2,
+    fault="Compose is killed in the middle",
+    happens="healed and tried again; no doubled or renamed container is left",
+    exit="0",
+)
 @family(sample=3)
 @pytest.mark.parametrize(("service", "moment"), KILLS, ids=[f"{service}-{moment}" for service, moment in KILLS])
 def test_the_next_deploy_ends_well(
@@ -87,6 +93,12 @@ def test_the_next_deploy_ends_well(
     record_testsuite_property(f"Compose killed: {service} {moment}", json.dumps(row))
 
 
+@pytest.mark.fault(
+    row=2,
+    fault="Compose is killed again and again",
+    happens="the release before is back",
+    exit="4",
+)
 def test_a_compose_that_never_gets_through_is_undone(
     site: Site, whole: Lives, change: StackCopy, level: Callable[[], str]
 ) -> None:

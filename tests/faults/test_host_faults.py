@@ -32,6 +32,12 @@ def whole(site: Site, base: Lives) -> None:
     assert names == {service: f"/{PROJECT}-{service}-1" for service in base}
 
 
+@pytest.mark.fault(
+    row=4,
+    fault="the Docker Engine or the transaction itself is killed",
+    happens="taken up where it was, and ended",
+    exit="0",
+)
 @pytest.mark.parametrize(
     ("victim", "moment"), [("dockerd", "create"), ("dockerd", "destroy"), ("transaction", "destroy")]
 )
@@ -59,6 +65,12 @@ def test_a_process_of_the_server_is_killed(
     assert {name: after[name] for name in untouched} == {name: base[name] for name in untouched}
 
 
+@pytest.mark.fault(
+    row=2,
+    fault="somebody stops the transaction's unit",
+    happens="said; the next deploy takes it up",
+    exit="5",
+)
 def test_the_unit_is_stopped_by_hand(site: Site, base: Lives, change: StackCopy, level: Callable[[], str]) -> None:
     wanted = level()
     change.variables(LOG_LEVEL=wanted)
@@ -76,6 +88,12 @@ def test_the_unit_is_stopped_by_hand(site: Site, base: Lives, change: StackCopy,
     assert site.server.levels() == {wanted}
 
 
+@pytest.mark.fault(
+    row=6,
+    fault="power cut, reboot",
+    happens="at boot the host ends the transaction by itself, without a controller",
+    exit="7, 5",
+)
 @pytest.mark.parametrize("moment", ["create", "destroy"])
 def test_a_power_cut(
     site: Site, another: Door, base: Lives, change: StackCopy, level: Callable[[], str], moment: str
@@ -112,6 +130,12 @@ def full_disk(site: Site, base: Lives) -> Iterator[None]:  # noqa: ARG001
     site.server.shell(f"umount {place}")
 
 
+@pytest.mark.fault(
+    row=7,
+    fault="no room on the disk for the journal",
+    happens="said before anything is touched",
+    exit="3",
+)
 @pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_is_said_before_anything_is_touched(
     site: Site, base: Lives, change: StackCopy, level: Callable[[], str]

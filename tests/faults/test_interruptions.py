@@ -44,6 +44,12 @@ def ends_well(site: Site, wanted: str, journal: str) -> None:
     assert site.server.levels() == {wanted}
 
 
+@pytest.mark.fault(
+    row=1,
+    fault="Ctrl-C, SIGTERM or SIGKILL for the runner",
+    happens="nothing is left running on this machine; the host ends its transaction by itself",
+    exit="130",
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
 def test_an_interrupted_runner(
     site: Site, another: Door, base: Lives, change: StackCopy, level: Callable[[], str], number: signal.Signals
@@ -71,6 +77,12 @@ def test_an_interrupted_runner(
     assert set(site.server.lives()) == set(base)
 
 
+@pytest.mark.fault(
+    row=3,
+    fault="the server's side of the connection is killed",
+    happens="the host ends its transaction by itself; the next deploy finds nothing to do",
+    exit="7",
+)
 def test_a_lost_connection(
     site: Site,
     another: Door,
@@ -93,6 +105,12 @@ def test_a_lost_connection(
     ends_well(site, wanted, journal)
 
 
+@pytest.mark.fault(
+    row=14,
+    fault="two runs at once",
+    happens="one waits, or says who is at work",
+    exit="0, 6",
+)
 def test_a_second_run_waits_or_says_who_is_at_work(
     site: Site,
     another: Door,
@@ -116,6 +134,12 @@ def test_a_second_run_waits_or_says_who_is_at_work(
     assert site.server.levels() == {wanted}
 
 
+@pytest.mark.fault(
+    row=14,
+    fault="two runs start at the same moment",
+    happens="one after the other, or one says who is at work; never both",
+    exit="0, 6",
+)
 def test_two_runs_at_the_same_moment(
     site: Site,
     another: Door,

@@ -59,6 +59,12 @@ def failing(change: StackCopy, fault: str) -> Path:
     return change.replace(AGENTS, AGENTS.replace(environment, wrong)).impatient().path
 
 
+@pytest.mark.fault(
+    row=9,
+    fault="an update never gets healthy, hangs, or exits",
+    happens="the release before is back, whole; what worked was not touched",
+    exit="4",
+)
 @pytest.mark.parametrize(
     ("fault", "tells"),
     [("500", "500"), ("hang", "no answer"), ("exit", "exit code 3")],
@@ -119,6 +125,12 @@ def alone(tmp_path: Path, site: Site, base: Lives) -> Iterator[Path]:  # noqa: A
     site.door.call("destroy", "-s", folder, "--confirm", NAME, "--with-data").ended(0)
 
 
+@pytest.mark.fault(
+    row=9,
+    fault="a first deploy never gets healthy",
+    happens="stays as it is, said service by service; the next deploy carries on",
+    exit="5",
+)
 def test_a_first_deploy_that_fails_says_what_stands_and_is_resumed(site: Site, base: Lives, alone: Path) -> None:
     (alone / "compose.yaml").write_text(FIRST.format(name=NAME, fault="500"))
 
@@ -141,6 +153,12 @@ def test_a_first_deploy_that_fails_says_what_stands_and_is_resumed(site: Site, b
     assert site.server.lives(NAME)["store"] == lives["store"]
 
 
+@pytest.mark.fault(
+    row=9,
+    fault="a service of a first deploy restarts again and again, and nothing asks it",
+    happens="is found by its restarts",
+    exit="5",
+)
 def test_a_crash_loop_is_never_called_good(site: Site, base: Lives, alone: Path) -> None:  # noqa: ARG001
     text = FIRST.format(name=NAME, fault="exit")
     text = text.replace("      probes: [{http: {port: 8080, path: /health, status: 200}, deadline: 4s}]\n", "")
