@@ -13,7 +13,7 @@ from .candidate import Candidate
 from .drafting import Draft, draft
 from .errors import LOCKED, PREFLIGHT, MoorageError
 from .inspecting import describe_services, entrances
-from .release import Release, current_number, load
+from .release import Release, load
 from .transaction import COMMITTED, EXIT_CODES
 from .verification import Check, fault_summary, verify, wait_for_verdicts
 
@@ -33,12 +33,14 @@ def answer_plan(request: Mapping[str, Any]) -> Answer:
     engine.require()
     if request["deploy"]:
         _end_of_others(project, float(request["wait_seconds"]))
-    base = _base(project)
+    base, damaged = history.base(project)
     if request["number"]:
         return planned(history.choose(project, request["number"]), base, request, None)
+    if damaged:
+        return _restored(base, [damaged], request)
     if base and base.source == request["source"] and _same_secrets(base, request["secrets"]):
-        if damaged := difference.damaged_files(base):
-            return _restored(base, damaged, request)
+        if files := difference.damaged_files(base):
+            return _restored(base, files, request)
         return planned(base, base, request, None)
     if "candidate" not in request:
         return {"need_candidate": True}
@@ -47,21 +49,19 @@ def answer_plan(request: Mapping[str, Any]) -> Answer:
     return planned(drafted.release, base, request, drafted)
 
 
-def _restored(base: Release, damaged: list[str], request: Mapping[str, Any]) -> Answer:
-    """File sets that were changed by hand are written again from the candidate."""
+def _restored(base: Release | None, damaged: list[str], request: Mapping[str, Any]) -> Answer:
+    """Files that were changed by hand are written again from the candidate."""
     if "candidate" not in request:
         return {"need_candidate": True}
     drafted = draft(Candidate.from_request(request))
     answer = planned(drafted.release, base, request, drafted)
+    if answer["outcome"] == "rejected":
+        return answer
     answer["plan"]["record"] = True
+    answer.pop("error", None)
     answer.update(outcome="planned", exit_code=0, changed=True, restore=damaged)
     answer["summary"] = f"files that were changed by hand are written again: {', '.join(damaged)}"
     return answer
-
-
-def _base(project: str) -> Release | None:
-    number = current_number(project)
-    return load(project, number) if number else None
 
 
 def _same_secrets(base: Release, values: Mapping[str, str]) -> bool:

@@ -15,17 +15,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, places, planning, registry
+from . import difference, engine, history, places, planning, registry
 from .candidate import Candidate
 from .drafting import draft
 from .errors import PREFLIGHT, MoorageError
 from .journal import unfinished
 from .preflight import Accepted
-from .release import Release, current_number, load
 from .verification import Check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .release import Release
 
 _CLOCK_SECONDS = 60.0
 _FREE_FOR_IMAGES = 2 * 1024**3
@@ -111,16 +112,15 @@ def _stack(request: Mapping[str, Any]) -> list[Check]:
     try:
         candidate = Candidate.from_request(request)
         release = draft(candidate).release
-        number = current_number(request["project"])
-        base = load(request["project"], number) if number else None
+        base, damaged = history.base(request["project"])
         plan = planning.plan(release, base, Accepted())
     except MoorageError as error:
         return [*_clock(request["time"]), *_space(pulls=True), _refused("stack", error)]
-    return [*plan.checks, *before_deploy(release, request), *_images(release), *_damage(base)]
+    return [*plan.checks, *before_deploy(release, request), *_images(release), *_damage(base, damaged)]
 
 
-def _damage(base: Release | None) -> list[Check]:
-    files = difference.damaged_files(base) if base else []
+def _damage(base: Release | None, damaged: str) -> list[Check]:
+    files = [damaged] if damaged else difference.damaged_files(base) if base else []
     return [Check("files", "", False, f"{file} was changed or removed by hand", "deploy again") for file in files]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import engine, places, secret_store
 from .atomic_write import write
 from .errors import PREFLIGHT, MoorageError
-from .release import Release, current_number, load, numbers
+from .release import DamagedReleaseError, Release, current_number, load, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,12 +159,24 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def committed(project: str) -> dict[str, dict[str, Any]]:
     """Return when and by whom each release was last brought in force, the latest first; failed ones are left out."""
-    found = {}
-    for number in numbers(project):
-        path = places.releases(project) / number / _MARK
-        if path.exists():
-            found[number] = json.loads(path.read_text())
+    marks = {number: _read(places.releases(project) / number) for number in numbers(project)}
+    found = {number: mark for number, mark in marks.items() if mark}
     return dict(sorted(found.items(), key=lambda item: -item[1]["time"]))
+
+
+def base(project: str) -> tuple[Release | None, str]:
+    """Return the release that a deploy starts from and would return to, and what is damaged of the one in force.
+
+    That is the one in force; where somebody damaged it, the latest one before it that is whole.
+    """
+    current = current_number(project)
+    damaged = ""
+    for number in [current, *(number for number in committed(project) if number != current)] if current else []:
+        try:
+            return load(project, number), damaged
+        except DamagedReleaseError as error:
+            damaged = damaged or error.file
+    return None, damaged
 
 
 def choose(project: str, wanted: str) -> Release:
@@ -189,4 +201,10 @@ def choose(project: str, wanted: str) -> Release:
             fix="nothing was changed",
             exit_code=PREFLIGHT,
         )
-    return load(project, number)
+    try:
+        return load(project, number)
+    except DamagedReleaseError as error:
+        raise MoorageError(
+            error.message, file=error.file, found=error.found, fix="choose another one; nothing was changed",
+            exit_code=PREFLIGHT,
+        ) from error  # fmt: skip

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import places, run_lock, transaction, unit
+from . import history, places, run_lock, transaction, unit
 from .deploying import answer_apply, answer_plan, answer_pull, answer_secrets, answer_stage
 from .doctor import answer_doctor
 from .drifting import answer_drift
@@ -24,7 +24,6 @@ from .images import answer_images
 from .inspecting import answer_destroy, answer_releases, answer_status, answer_unlock, answer_verify
 from .journal import Journal, unfinished
 from .recovery import recover
-from .release import current_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,5 +96,6 @@ def _transaction(project: str, number: str, path: Path) -> int:
             return 0
         if journal.lines:
             return transaction.run(project, journal, recover=True)
-        journal.add("begin", target=number, base=current_number(project), operator=unit.operator(project))
+        base = history.base(project)[0]
+        journal.add("begin", target=number, base=base.number if base else "", operator=unit.operator(project))
         return transaction.run(project, journal)

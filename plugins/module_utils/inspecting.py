@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import audit, engine, history, places, reasons, run_lock, unit
 from .errors import MoorageError
-from .release import Release, current_number, load
+from .release import DamagedReleaseError, Release, current_number, load
 from .verification import fault_summary, verify
 
 if TYPE_CHECKING:
@@ -97,7 +97,12 @@ def answer_releases(request: Mapping[str, Any]) -> Answer:
     project = request["project"]
     current = current_number(project)
     marks = history.committed(project)
-    kept = [load(project, number) for number in marks]
+    kept, damaged = [], []
+    for number in marks:
+        try:
+            kept.append(load(project, number))
+        except DamagedReleaseError as error:
+            damaged.append(error.file)
     rows = [
         {
             "release": release.number,
@@ -117,7 +122,8 @@ def answer_releases(request: Mapping[str, Any]) -> Answer:
     return {
         "outcome": "releases", "exit_code": 0, "changed": False, "release": current or None, "history": rows,
         "failed": audit.failed(project),
-        "summary": f"{len(rows)} releases" + (f", {current} in force" if current else ", none in force"),
+        "summary": f"{len(rows)} releases" + (f", {current} in force" if current else ", none in force")
+        + (f"; damaged by hand: {', '.join(damaged)}" if damaged else ""),
     }  # fmt: skip
 
 

@@ -35,6 +35,10 @@ def checksum(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+class DamagedReleaseError(MoorageError):
+    """A release on disk that is not what was written there."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Image:
     """An image as the stack names it, as it is pinned, and its id; both empty while it is not local.
@@ -158,27 +162,29 @@ def load(project: str, number: str) -> Release:
     """Read a release back.
 
     Raises:
-        MoorageError: It is not complete, or was changed by hand.
+        DamagedReleaseError: It is not complete, or was changed by hand.
+        MoorageError: Another version of Moorage wrote it.
     """
     folder = places.releases(project) / number
     try:
-        for name, wanted in json.loads((folder / "sums.json").read_text()).items():
+        sums = json.loads((folder / "sums.json").read_text())
+        for name, wanted in [(part, sums[part]) for part in (COMPOSE_FILE, "model.json", "release.json")]:
             if hashlib.sha256((folder / name).read_bytes()).hexdigest() != wanted:
-                raise MoorageError(
+                raise DamagedReleaseError(
                     f"release {number} was changed by hand",
                     file=str(folder / name),
                     fix="deploy again: a new release replaces it",
-                    exit_code=NOT_UNDONE,
+                    exit_code=1,
                 )
         described = json.loads((folder / "release.json").read_text())
         model = json.loads((folder / "model.json").read_text())
-    except (OSError, ValueError) as error:
-        raise MoorageError(
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedReleaseError(
             f"release {number} is not complete",
             file=str(folder),
             found=str(error),
             fix="deploy again: a new release replaces it",
-            exit_code=NOT_UNDONE,
+            exit_code=1,
         ) from error
     if described.pop("format", None) != FORMAT:
         raise MoorageError(

@@ -107,3 +107,37 @@ def test_what_cannot_be_returned_to_is_refused_with_what_can(wanted: str) -> Non
     with pytest.raises(MoorageError) as caught:
         history.choose("shop", wanted)
     assert caught.value.as_dict()["expected"] == "one of 0001"
+
+
+@pytest.mark.parametrize("part", ["compose.yaml", "sums.json", "release.json"])
+def test_in_place_of_a_damaged_release_stands_the_one_before(part: str) -> None:
+    file = places.releases("shop") / "0003" / part
+    file.write_text("{}")
+    found, damaged = history.base("shop")
+    assert found is not None
+    assert found.number == "0001"
+    assert damaged.startswith(str(places.releases("shop") / "0003"))
+
+
+def test_a_link_that_leads_nowhere_counts_as_damage() -> None:
+    link("releases/0009", places.current("shop"))
+    found, damaged = history.base("shop")
+    assert found is not None
+    assert (found.number, damaged) == ("0003", str(places.releases("shop") / "0009"))
+
+
+def test_a_stack_that_was_taken_away_has_no_release_to_return_to() -> None:
+    places.current("shop").unlink()
+    assert history.base("shop") == (None, "")
+
+
+def test_a_damaged_release_cannot_be_chosen() -> None:
+    (places.releases("shop") / "0001" / "model.json").write_text("{}")
+    with pytest.raises(MoorageError, match="release 0001 was changed by hand") as caught:
+        history.choose("shop", "0001")
+    assert caught.value.exit_code == 3
+
+
+def test_a_mark_that_was_cut_off_is_none() -> None:
+    (places.releases("shop") / "0001" / "committed.json").write_text('{"time": 1')
+    assert list(history.committed("shop")) == ["0003"]
