@@ -11,6 +11,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 _PULLS = 4
 _PULL_SECONDS = 1800.0
+# Between two tries of a pull.
+_PULL_PAUSES = (1.0, 3.0, 9.0)
+_PASSING = re.compile(
+    r"(?i)toomanyrequests|http status: (429|5\d\d)|timeout|deadline exceeded|unexpected eof|reset by peer"
+)
 _STAGED_SECONDS = 3600.0
 
 
@@ -82,13 +88,30 @@ def pull(references: list[str]) -> None:
             key=", ".join(reference for reference, _output in failed),
             found="; ".join(lines),
             expected="an image that the registry has for this host",
-            fix="correct the image or its tag, or log in to its registry; nothing was changed",
+            fix="correct the image or its tag, log in to its registry, or see why this host does not reach it;"
+            " nothing was changed",
             exit_code=PREFLIGHT,
         )
 
 
 def _pull(reference: str) -> tuple[int, str]:
-    return engine.run(["docker", "pull", "-q", reference], wait=_PULL_SECONDS)
+    """Pull an image; again where that may help: 429, 5xx, no answer in time, an Engine that was killed under it."""
+    status, output = 1, ""
+    for pause in (*_PULL_PAUSES, 0.0):
+        before = engine.invocation()
+        status, output = engine.run(["docker", "pull", "-q", reference], wait=_PULL_SECONDS)
+        if status == 0:
+            break
+        engine.wait_until_back()
+        if engine.invocation() == before and not passing(output):
+            break
+        time.sleep(pause)  # the registry's moment to recover
+    return status, output
+
+
+def passing(output: str) -> bool:
+    """Return whether what ``docker pull`` says against a registry may pass by itself."""
+    return bool(_PASSING.search(output))
 
 
 def keep(images: Iterable[Image]) -> None:
