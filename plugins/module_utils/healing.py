@@ -28,6 +28,11 @@ _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 def heal(project: str, note: Callable[[str], None]) -> None:
     """Mend the names and processes of a project's containers; ``note`` is told of each act."""
     found = engine.containers(project)
+    if ghosts := _ghosts(found):
+        note(f"the processes of {', '.join(ghosts)} are gone, and Docker says they run: restarted the Docker Engine")
+        engine.run(["systemctl", "restart", "docker.service"], wait=engine.RETURN_SECONDS)
+        engine.wait_until_back()
+        found = engine.containers(project)
     _end_forgotten(found, note)
     names = {container["Name"][1:]: container for container in found}
     for name, container in names.items():
@@ -42,6 +47,29 @@ def heal(project: str, note: Callable[[str], None]) -> None:
         elif state in ("dead", "removing"):
             note(f"removed {name} ({state})")
             _remove(container)
+
+
+def _ghosts(found: list[dict[str, Any]]) -> list[str]:
+    """Return the names of containers that died together with their shim, so that the Engine cannot know of it.
+
+    As after a kill of containerd's whole unit. Where a shim is left, the Engine is about to hear from it.
+    """
+    ghosts = []
+    for container in found:
+        if container["State"]["Running"] and not engine.alive(container) and not _has_shim(container["Id"]):
+            now = engine.call("GET", f"/containers/{container['Id']}/json")
+            if now and now["State"]["Running"] and not engine.alive(now):
+                ghosts.append(container["Name"][1:])
+    return ghosts
+
+
+def _has_shim(identity: str) -> bool:
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"containerd-shim" in words[0] and identity.encode() in words:
+                return True
+    return False
 
 
 def _remove(container: dict[str, Any]) -> None:
