@@ -24,7 +24,7 @@ from .preflight import Accepted
 from .verification import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from .release import Release
 
@@ -32,6 +32,8 @@ _CLOCK_SECONDS = 60.0
 _FREE_FOR_IMAGES = 2 * 1024**3
 _FREE_FOR_FILES = 128 * 1024**2
 _FREE_INODES = 0.05
+# Where a subnet is suggested from: first those that companies and VPNs use least.
+_POOLS = ("172.16.0.0/12", "192.168.0.0/16", "10.0.0.0/8")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
@@ -177,8 +179,17 @@ def _subnets(release: Release) -> list[Check]:
             taken = [r for r in routes if subnet and subnet.version == 4 and subnet.overlaps(ipaddress.ip_network(r))]
             if taken:
                 detail = f"the subnet {subnet} of network {name} overlaps the host's route to {taken[0]}"
-                found.append(Check(f"network {name}", "", False, detail, "give the network another subnet"))
+                fix = f"give the network another subnet, such as {free_subnet(routes, subnet.prefixlen)}"
+                found.append(Check(f"network {name}", "", False, detail, fix))
     return found
+
+
+def free_subnet(routes: Iterable[str], prefix: int) -> str:
+    """Return the first private subnet of this size that no route leads into, or "none is free"."""
+    taken = [ipaddress.IPv4Network(route) for route in routes]
+    pools = [ipaddress.IPv4Network(pool) for pool in _POOLS if prefix >= int(pool.partition("/")[2])]
+    subnets = (subnet for pool in pools for subnet in pool.subnets(new_prefix=prefix))
+    return str(next((subnet for subnet in subnets if not any(subnet.overlaps(t) for t in taken)), "none is free"))
 
 
 def _images(release: Release) -> list[Check]:

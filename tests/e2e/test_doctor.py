@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,6 +100,12 @@ def without_secrets(site: Site, planted: StackCopy) -> Iterator[StackCopy]:
     happens="`doctor` lists all of them in one call",
     exit="3",
 )
+@pytest.mark.fault(
+    row=19,
+    fault="a network's subnet overlaps a route of the host",
+    happens="`doctor` says which, and names a free one",
+    exit="3",
+)
 def test_ten_problems_are_found_in_one_call(site: Site, without_secrets: StackCopy) -> None:
     planted, vault = without_secrets, (site.door.inventory / VAULT).read_bytes()
     with site.server.left_alone():
@@ -107,6 +114,10 @@ def test_ten_problems_are_found_in_one_call(site: Site, without_secrets: StackCo
     assert [name for name, text in TOLD.items() if not any(text in detail for detail in details)] == []
     assert (site.door.inventory / VAULT).read_bytes() == vault
     assert all(check["fix"] for check in answer.data["checks"] if not check["ok"])
+    suggested = next(check["fix"] for check in answer.data["checks"] if "the subnet" in check["detail"])
+    routes = site.server.shell("ip -4 route show | cut -d' ' -f1").split()
+    free = ipaddress.ip_network(suggested.rpartition("such as ")[2])
+    assert not any(free.overlaps(ipaddress.ip_network(route)) for route in routes if route != "default")
 
 
 def test_a_deploy_makes_the_same_checks(site: Site, planted: StackCopy) -> None:
