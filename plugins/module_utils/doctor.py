@@ -175,8 +175,8 @@ def _subnets(release: Release) -> list[Check]:
         if name in existing:
             continue
         for entry in (definition.get("ipam") or {}).get("config") or []:
-            subnet = ipaddress.ip_network(entry["subnet"], strict=False) if entry.get("subnet") else None
-            taken = [r for r in routes if subnet and subnet.version == 4 and subnet.overlaps(ipaddress.ip_network(r))]
+            subnet = ipaddress.ip_network(entry.get("subnet") or "::/128", strict=False)
+            taken = [r for r in routes if subnet.version == 4 and subnet.overlaps(ipaddress.ip_network(r))]
             if taken:
                 detail = f"the subnet {subnet} of network {name} overlaps the host's route to {taken[0]}"
                 fix = f"give the network another subnet, such as {free_subnet(routes, subnet.prefixlen)}"

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
 _PULLS = 4
 _PULL_SECONDS = 1800.0
+_UNREACHED = (
+    "correct the image or its tag, log in to its registry, or see why this host does not reach it; nothing was changed"
+)
+_FULL = "make room (df -h, docker system df) and run again; nothing that runs was touched"
 # Between two tries of a pull.
-_PULL_PAUSES = (1.0, 3.0, 9.0)
+_PULL_PAUSES = (1.0, 2.0, 4.0)
 _PASSING = re.compile(
     r"(?i)toomanyrequests|http status: (429|5\d\d)|timeout|deadline exceeded|unexpected eof|reset by peer"
 )
@@ -88,8 +92,7 @@ def pull(references: list[str]) -> None:
             key=", ".join(reference for reference, _output in failed),
             found="; ".join(lines),
             expected="an image that the registry has for this host",
-            fix="correct the image or its tag, log in to its registry, or see why this host does not reach it;"
-            " nothing was changed",
+            fix=_FULL if "no space left" in failed[0][1] else _UNREACHED,
             exit_code=PREFLIGHT,
         )
 

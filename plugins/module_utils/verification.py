@@ -130,9 +130,9 @@ def describe(copies: list[dict[str, Any]]) -> str:
     parts = [f"state {state['Status']}"]
     if state["ExitCode"]:
         parts.append(f"exit code {state['ExitCode']}")
-    if state["OOMKilled"]:
+    if kills := _memory_kills(container):
         limit = container["HostConfig"].get("Memory") or 0
-        parts.append(f"killed for memory (limit {limit // 1048576} MiB)")
+        parts.append(f"killed for memory {kills} times (limit {limit // 1048576} MiB)")
     if container["RestartCount"]:
         parts.append(f"{container['RestartCount']} restarts")
     health = probes.health_fault(container)
@@ -140,6 +140,14 @@ def describe(copies: list[dict[str, Any]]) -> str:
         parts.append(health)
     log = engine.run(["docker", "logs", "--tail", "3", container["Id"]])[1]
     return ", ".join(parts) + (f"; log: {log[-300:]}" if log else "")
+
+
+def _memory_kills(container: dict[str, Any]) -> int:
+    """Return how often the kernel has killed a container for its memory: its state forgets that with a restart."""
+    command = ["docker", "events", "--since", container["Created"], "--until", f"{time.time():.3f}"]
+    command += ["--filter", "event=oom", "--filter", f"container={container['Id']}", "--format", "{{.Time}}"]
+    status, output = engine.run(command)
+    return len(output.split()) if status == 0 and output else int(container["State"]["OOMKilled"])
 
 
 def waiting_fault(release: Release, service: str, copies: list[dict[str, Any]]) -> str | None:
