@@ -104,7 +104,7 @@ def _http_level(gateway: Gateway) -> list[str]:
         "keepalive_timeout 65s;",
         "absolute_redirect off;",  # nginx knows its own port, not the published one
         f"resolver {gateway.resolver} valid=5s ipv6=off;",
-        "resolver_timeout 2s;",
+        "resolver_timeout 12s;",  # a lost question is repeated after 5 s; a restart of the Engine loses some
         f"log_format json escape=json '{json.dumps(fields)}';",
         "access_log /dev/stdout json;",
         "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }",
