@@ -13,7 +13,7 @@ from .candidate import Candidate
 from .drafting import Draft, draft
 from .errors import LOCKED, PREFLIGHT, MoorageError
 from .inspecting import describe_services, entrances
-from .release import Release, load
+from .release import Release, current_number, load
 from .transaction import COMMITTED, EXIT_CODES
 from .verification import Check, fault_summary, verify, wait_for_verdicts
 
@@ -36,12 +36,11 @@ def answer_plan(request: Mapping[str, Any]) -> Answer:
     base, damaged = history.base(project)
     if request["number"]:
         return planned(history.choose(project, request["number"]), base, request, None)
-    if damaged:
-        return _restored(base, [damaged], request)
-    if base and base.source == request["source"] and _same_secrets(base, request["secrets"]):
-        if files := difference.damaged_files(base):
-            return _restored(base, files, request)
-        return planned(base, base, request, None)
+    same = base if base and base.source == request["source"] and _same_secrets(base, request["secrets"]) else None
+    if why := _why_recorded(same, damaged, request):
+        return _recorded(base, request, why)
+    if same:
+        return planned(same, same, request, None)
     if "candidate" not in request:
         return {"need_candidate": True}
     engine.versions()
@@ -49,8 +48,17 @@ def answer_plan(request: Mapping[str, Any]) -> Answer:
     return planned(drafted.release, base, request, drafted)
 
 
-def _restored(base: Release | None, damaged: list[str], request: Mapping[str, Any]) -> Answer:
-    """Files that were changed by hand are written again from the candidate."""
+def _why_recorded(same: Release | None, damaged: str, request: Mapping[str, Any]) -> str:
+    """Return why a new release is written although the stack is the same, or an empty string."""
+    files = [damaged] if damaged else difference.damaged_files(same) if same else []
+    if files:
+        return f"files that were changed by hand are written again: {', '.join(files)}"
+    taken = sorted(set(preflight.other_volumes(same)) & set(request["accept_volumes"])) if same else []
+    return f"volumes that were made anew are taken: {', '.join(taken)}" if taken else ""
+
+
+def _recorded(base: Release | None, request: Mapping[str, Any], summary: str) -> Answer:
+    """A new release is written, even where nothing that runs differs."""
     if "candidate" not in request:
         return {"need_candidate": True}
     drafted = draft(Candidate.from_request(request))
@@ -59,8 +67,7 @@ def _restored(base: Release | None, damaged: list[str], request: Mapping[str, An
         return answer
     answer["plan"]["record"] = True
     answer.pop("error", None)
-    answer.update(outcome="planned", exit_code=0, changed=True, restore=damaged)
-    answer["summary"] = f"files that were changed by hand are written again: {', '.join(damaged)}"
+    answer.update(outcome="planned", exit_code=0, changed=True, summary=summary)
     return answer
 
 
@@ -72,9 +79,10 @@ def _same_secrets(base: Release, values: Mapping[str, str]) -> bool:
 
 def answer_secrets(request: Mapping[str, Any]) -> Answer:
     """Say of each secret whether the release in force has the value that the controller has; no value is told."""
-    base, key = _base(request["project"]), secret_store.host_key()
-    if not base:
+    number, key = current_number(request["project"]), secret_store.host_key()
+    if not number:
         return {"outcome": "compared", "exit_code": 0, "release": None, "checks": [], "summary": "not deployed here"}
+    base = load(request["project"], number)
     here = {name: secret_store.fingerprint(key, value) for name, value in request["secrets"].items() if value}
     names = sorted({*here, *base.secrets})
     differing = [name for name in names if here.get(name) != base.secrets.get(name)]

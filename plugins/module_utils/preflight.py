@@ -108,20 +108,23 @@ def _owner(port: int, protocol: str) -> str:
 
 def _volumes(new: Release, base: Release | None, accepted: frozenset[str]) -> list[Check]:
     """A volume that the release in force has recorded is data: it is never made anew in silence."""
-    found: list[Check] = []
-    recorded = base.record.get("volumes", {}) if base else {}
-    for name, created in recorded.items():
-        if name not in new.volumes or name in accepted:
-            continue
+    fix = "restore it from a backup, or accept an empty one: compose_stack_accept_volumes: [{}]"
+    return [
+        Check(f"volume {name}", "", False, detail, fix.format(name))
+        for name, detail in other_volumes(base).items()
+        if name in new.volumes and name not in accepted
+    ]
+
+
+def other_volumes(base: Release | None) -> dict[str, str]:
+    """Return which volumes are not those that the release in force has recorded, and why."""
+    found = {}
+    for name, created in base.record.get("volumes", {}).items() if base else ():
         volume = engine.call("GET", f"/volumes/{name}")
-        detail = ""
         if not volume:
-            detail = f"the volume {name} of release {base.number if base else ''} is gone"
+            found[name] = f"the volume {name} of release {base.number if base else ''} is gone"
         elif volume["CreatedAt"] != created:
-            detail = f"the volume {name} was made anew on {volume['CreatedAt']}; the release knew one of {created}"
-        if detail:
-            fix = f"restore it from a backup, or accept an empty one: compose_stack_accept_volumes: [{name}]"
-            found.append(Check(f"volume {name}", "", False, detail, fix))
+            found[name] = f"the volume {name} was made anew on {volume['CreatedAt']}; the release knew one of {created}"
     return found
 
 
