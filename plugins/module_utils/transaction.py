@@ -67,7 +67,7 @@ class Transaction:
             return self._undo(error) if self.journal.events("touch") else self._done(REJECTED, error)
         self.journal.add("phase", name="apply", differences=changing)
         try:
-            self._apply(changing)
+            self._apply_until_whole(changing)
             self.journal.add("phase", name="window")
             self._stable()
         except MoorageError as error:
@@ -136,6 +136,18 @@ class Transaction:
         if faults:
             raise MoorageError("; ".join(check.detail for check in faults), fix=faults[0].fix)
 
+    def _apply_until_whole(self, changing: dict[str, str]) -> None:
+        """Apply; again when the Engine was restarted meanwhile, for without live-restore it ends other services."""
+        for _attempt in range(3):
+            before = engine.invocation()
+            self._apply(changing)
+            if engine.invocation() == before:
+                return
+            engine.wait_until_back()
+            changing = difference.actual(self.target)
+            if changing:
+                self._note(f"the Docker Engine was restarted; once more: {', '.join(changing)}")
+
     def _apply(self, changing: dict[str, str]) -> None:
         for service in self.target.live:
             if difference.LIVE + service in changing and service in changing:
@@ -177,7 +189,8 @@ class Transaction:
                 if now.get(name) != before.get(name):
                     copies = engine.by_service(self.project).get(name, [])
                     detail = verification.describe(copies) or "it is gone"
-                    raise MoorageError(f"{name} restarted within its stability window: {detail}")
+                    fix = f"look at: docker logs of {name}"
+                    raise MoorageError(f"{name} restarted within its stability window: {detail}", fix=fix)
         faults = self._faults(self.target)
         if faults:
             raise MoorageError("; ".join(faults))
