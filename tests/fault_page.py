@@ -28,8 +28,8 @@ _PREFACE = """\
 # When something goes wrong
 
 What happens in each case, which exit code the run ends with, the test that causes the fault on a throwaway server and
-looks, and what came of it when it last ran. After each of them what worked before still answers, checksummed data in
-PostgreSQL and Redis is whole, and the next deploy ends well without a hand.
+looks, and what came of it when it last ran. After each test of `tests/faults` what worked before still answers,
+checksummed data in PostgreSQL and Redis is whole, and the next deploy ends well without a hand.
 
 This page is made from the tests themselves: `pytest --regenerate` writes it, and a run of such tests with that option
 writes their results.
@@ -75,7 +75,7 @@ def marked() -> list[Fault]:
 def render(results: dict[str, dict[str, Any]]) -> str:
     """Return the page."""
     rows = [
-        f"| {fault.row or ''} | {fault.fault} | {fault.happens} | {fault.exit} | `{fault.test.partition('::')[2]}`"
+        f"| {fault.row or ''} | {fault.fault} | {fault.happens} | {fault.exit} | `{fault.test}`"
         f" | {_last_run(fault.test, results)} |"
         for fault in marked()
     ]

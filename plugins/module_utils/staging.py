@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -71,9 +72,15 @@ def stage(candidate: Candidate) -> Release:
             "the release could not be written",
             file=str(places.state(project)),
             found=str(error),
-            fix="make room (df -h, df -i) and run again; nothing that runs was touched",
+            fix=f"{_way_out(error)} and run again; nothing that runs was touched",
             exit_code=PREFLIGHT,
         ) from error
+
+
+def _way_out(error: OSError) -> str:
+    if error.errno == errno.EROFS:
+        return f"{error.filename or 'its file system'} is mounted read-only: see why (dmesg), mount it writable"
+    return "make room (df -h, df -i)"
 
 
 def pull(references: list[str]) -> None:

@@ -78,7 +78,7 @@ class Transaction:
         """Heal, look and check; again when the Engine was restarted meanwhile."""
         for _attempt in range(3):
             before = engine.invocation()
-            heal(self.project, self._note)
+            heal(self.project, self.placing.note)
             changing = difference.actual(self.target)
             self._check(changing)
             if engine.invocation() == before:
@@ -90,10 +90,10 @@ class Transaction:
         """Go on with a transaction whose process was killed; return the exit code."""
         phases = self.journal.events("phase")
         phase = phases[-1]["name"] if phases else "checks"
-        self._note(f"taken up again in phase {phase}")
+        self.placing.note(f"taken up again in phase {phase}")
         engine.wait_until_back()
         if phase == "checks":
-            heal(self.project, self._note)
+            heal(self.project, self.placing.note)
             return self._done(REJECTED, MoorageError("interrupted before anything was changed"))
         if phase == "commit":
             return self._commit()  # it was verified: an undo could not take the link back
@@ -120,9 +120,6 @@ class Transaction:
         self.journal.add("hook", name=kind, fault=fault)
         return fault
 
-    def _note(self, text: str) -> None:
-        self.journal.add("note", text=text)
-
     def _check(self, changing: dict[str, str]) -> None:
         """Prove again what can change between planning and now: images, ports."""
         for release in (self.target, self.base):
@@ -140,15 +137,13 @@ class Transaction:
         """Apply; again when the Engine was restarted meanwhile, for without live-restore it ends other services."""
         for _attempt in range(3):
             before = engine.invocation()
-            self._apply(changing)
+            self._apply(changing, before)
             if engine.invocation() == before:
                 return
-            engine.wait_until_back()
-            changing = difference.actual(self.target)
-            if changing:
-                self._note(f"the Docker Engine was restarted; once more: {', '.join(changing)}")
+            changing = {**changing, **difference.actual(self.target)}
+            self.placing.note(f"the Docker Engine was restarted; once more: {', '.join(changing)}")
 
-    def _apply(self, changing: dict[str, str]) -> None:
+    def _apply(self, changing: dict[str, str], engine_run: str) -> None:
         for service in self.target.live:
             if difference.LIVE + service in changing and service in changing:
                 self.placing.link_configuration(self.target, service)  # a new container needs it at its start
@@ -158,13 +153,18 @@ class Transaction:
             todo = [service for service in layer if service in changing]
             for service in todo:
                 self.placing.place(self.target, service)
-            for service in todo:
-                self.placing.wait_until_ready(self.target, service)
-                self.journal.add("ready", what=service)
+            if engine.invocation() != engine_run:
+                return
+            self._await(todo)
             for secret in passwords:
                 if known[secret].service in layer:
                     self.placing.set_password(self.target, secret)
         self._reload_and_remove(changing)
+
+    def _await(self, services: Iterable[str]) -> None:
+        for service in services:
+            self.placing.wait_until_ready(self.target, service)
+            self.journal.add("ready", what=service)
 
     def _reload_and_remove(self, changing: dict[str, str]) -> None:
         for service in self.target.live:
@@ -233,7 +233,7 @@ class Transaction:
         faults = []
         try:
             engine.wait_until_back()
-            heal(self.project, self._note)
+            heal(self.project, self.placing.note)
             self._undo_passwords(self.base)
             for what in self._to_undo():
                 self.journal.add("undo", what=what)
@@ -283,7 +283,7 @@ class Transaction:
         if result != COMMITTED:
             touched = [line["what"] for line in self.journal.events("touch")]
             if fault := self._hook("on_failure", touched, RESULT=result, REASON=told):
-                self._note(fault)
+                self.placing.note(fault)
         audit.note(
             "apply", self.project, self.begin["operator"], release=self.target.number, result=result,
             base=self.base.number if self.base else "", run=self.target.record.get("run", ""),

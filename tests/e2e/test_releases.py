@@ -92,6 +92,12 @@ def test_a_release_that_failed_is_nothing_to_return_to(site: Site, base: Lives, 
     }
 
 
+@pytest.mark.fault(
+    row=0,
+    fault="an image of the release to return to is gone from the host",
+    happens="it is pulled by its digest",
+    exit="0",
+)
 def test_a_rollback_pulls_an_image_that_is_gone(site: Site, base: Lives, change: StackCopy) -> None:
     image = site.server.inspect()["agents"]["Image"]
     change.replace("/agents:${OBERACONNECT_TAG:-1.0}", "/agents:1.1")

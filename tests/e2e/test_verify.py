@@ -68,6 +68,12 @@ def test_a_backend_that_answers_500(site: Site, base: Lives, failing_agents: Non
     assert site.server.lives() == base
 
 
+@pytest.mark.fault(
+    row=31,
+    fault="a container is taken off its network by hand",
+    happens="named; `deploy` mends it",
+    exit="1",
+)
 def test_a_container_off_its_network_is_named_and_mended(site: Site, base: Lives) -> None:
     until("Docker's own check passes again", lambda: healthy(site, "agents"), 30)
     site.server.shell(f"docker network disconnect oberaconnect-network {site.server.container_of('agents')}")
@@ -82,6 +88,12 @@ def test_a_container_off_its_network_is_named_and_mended(site: Site, base: Lives
     site.door.call("verify").ended(0)
 
 
+@pytest.mark.fault(
+    row=16,
+    fault="a container is removed by hand",
+    happens="named; `deploy` makes it anew",
+    exit="1",
+)
 def test_a_container_that_was_removed_by_hand_is_named_and_made_anew(site: Site, base: Lives) -> None:
     site.server.shell(f"docker rm -f {site.server.container_of('rag-engine')}")
     answer = site.door.call("verify").ended(1)

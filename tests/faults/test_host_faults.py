@@ -147,3 +147,70 @@ def test_a_full_disk_is_said_before_anything_is_touched(
     assert "df -h" in answer.error["fix"]
     assert site.server.lives() == base
     site.door.call("deploy", "-s", site.quick).ended(0)
+
+
+def notes(site: Site) -> list[str]:
+    return [step["text"] for step in site.server.journal() if step["event"] == "note"]
+
+
+@pytest.mark.fault(
+    row=5,
+    fault="containerd is killed with all that belongs to it: Docker says of dead services that they run",
+    happens="`verify` finds each of them; the next deploy restarts the Docker Engine, once, and says so",
+    exit="1, 0",
+)
+def test_ghosts_are_found_and_brought_back(site: Site, base: Lives) -> None:
+    site.server.shell("systemctl kill -s KILL containerd")
+    pids = [entry["State"]["Pid"] for entry in site.server.inspect().values()]
+    # containerd, which is back at once, does away with what its shims left
+    alive = "for pid in {}; do test ! -e /proc/$pid || echo $pid; done".format(" ".join(map(str, pids)))
+    until("no service has a process", lambda: not site.server.shell(alive), 60)
+    assert {entry["State"]["Status"] for entry in site.server.inspect().values()} == {"running"}
+
+    verify = site.door.call("verify").ended(1)
+    assert set(verify.faults) == set(base)
+    assert all(any("is a ghost" in detail for detail in details) for details in verify.faults.values())
+
+    answer = site.door.call("deploy", "-s", site.quick).ended(0)
+    assert answer.host["outcome"] == "committed"
+    told = [note for note in notes(site) if "restarted the Docker Engine" in note]
+    assert len(told) == 1, notes(site)
+    assert all(f"{PROJECT}-{service}-1" in told[0] for service in base)
+    # the containers are the same: they were started, not made anew
+    assert {name: life[0] for name, life in site.server.lives().items()} == {
+        name: life[0] for name, life in base.items()
+    }
+
+
+@pytest.fixture
+def no_live_restore(site: Site, base: Lives) -> Iterator[None]:  # noqa: ARG001
+    """The server's containers die with the Docker Engine; afterwards they outlive it again."""
+    server = site.server
+    server.shell("cp -p /etc/docker/daemon.json /root/ && sed -i s/true/false/ /etc/docker/daemon.json")
+    server.shell("systemctl reload docker")
+    until("it is off", lambda: server.shell("docker info -f '{{.LiveRestoreEnabled}}'") == "false", 10)
+    yield
+    server.shell("mv /root/daemon.json /etc/docker/ && systemctl reload docker")
+
+
+@pytest.mark.usefixtures("no_live_restore")
+@pytest.mark.fault(
+    row=4,
+    fault="the Docker Engine is killed where `live-restore` was switched off, so that all services end",
+    happens="it is waited for; the deploy goes on and starts what the Engine did not bring back",
+    exit="0",
+)
+def test_the_engine_is_killed_without_live_restore(
+    site: Site, base: Lives, change: StackCopy, level: Callable[[], str]
+) -> None:
+    wanted = level()
+    change.agents_log_level(wanted)
+    with awaited(site.server, "agents", "create", victim="dockerd") as kill:
+        call = site.door.start("deploy", "-s", change.path)
+        assert kill.reached()["killed"]
+        answer = call.answer()
+    answer.ended(0)
+    assert answer.host["outcome"] == "committed"
+    whole(site, base)
+    assert site.server.environment("agents")["LOG_LEVEL"] == wanted
+    assert {entry["State"]["Status"] for entry in site.server.inspect().values()} == {"running"}

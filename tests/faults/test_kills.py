@@ -143,6 +143,12 @@ def stood_at(kill: Kill, journal: list[dict[str, Any]], steps: list[str]) -> str
     return next(step for step in reversed(steps) if not step.startswith("note"))
 
 
+@pytest.mark.fault(
+    row=2,
+    fault="the runner, the transaction, Compose, the Engine or the server is killed at any step of the journal",
+    happens="the old or the new release is there, whole, by itself; other routes answer ([figures](figures.md))",
+    exit="0, 3, 4",
+)
 @family(sample=6, each="victim")
 @pytest.mark.parametrize(("victim", "kill"), [(kill.victim, kill) for kill in KILLS], ids=map(str, KILLS))
 def test_kills(

@@ -36,6 +36,12 @@ def killed_between_two_steps(site: Site, door: Door, change: StackCopy) -> None:
     until("its last call on the server has ended", lambda: site.server.attempt(ended).returncode == 0, 30)
 
 
+@pytest.mark.fault(
+    row=14,
+    fault="a run that had begun is killed",
+    happens="the stack is free again by itself after 20 s",
+    exit="6",
+)
 def test_a_run_that_was_killed_gives_the_stack_free(
     site: Site, another: Door, base: Lives, change: StackCopy, level: Callable[[], str]
 ) -> None:
@@ -58,6 +64,12 @@ def test_a_run_that_was_killed_gives_the_stack_free(
     assert site.server.levels() == {wanted}
 
 
+@pytest.mark.fault(
+    row=14,
+    fault="a run that had begun is killed, and somebody is in a hurry",
+    happens="`unlock` gives the stack free at once",
+    exit="0",
+)
 def test_unlock_gives_it_free_at_once(
     site: Site, another: Door, base: Lives, change: StackCopy, level: Callable[[], str]
 ) -> None:
@@ -73,6 +85,12 @@ def test_unlock_gives_it_free_at_once(
     assert site.door.call("deploy", "-s", change.path, "--lock-wait", "0").ended(0).host["outcome"] == "committed"
 
 
+@pytest.mark.fault(
+    row=14,
+    fault="`unlock` while a run is at work",
+    happens="that run is left alone",
+    exit="6",
+)
 def test_unlock_leaves_a_run_that_is_at_work(
     site: Site,
     another: Door,

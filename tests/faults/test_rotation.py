@@ -69,6 +69,12 @@ def is_finished_by_the_next_call(site: Site, database: Database, old: str, new: 
     works(site, database, new)
 
 
+@pytest.mark.fault(
+    row=22,
+    fault="the runner is killed in the middle of a rotation of secrets",
+    happens="the host ends it by itself; the new value is kept, and the next `secrets rotate` finishes",
+    exit="0",
+)
 @family(sample=1)
 @pytest.mark.parametrize("moment", [("postgres", "destroy"), JUST_CHANGED, ("call-flow", "create")])
 def test_a_rotation_whose_runner_is_killed(
@@ -91,6 +97,12 @@ def test_a_rotation_whose_runner_is_killed(
     is_finished_by_the_next_call(site, database, old, new)
 
 
+@pytest.mark.fault(
+    row=22,
+    fault="the transaction is killed right after it changed the database's password",
+    happens="taken up where it was, and ended",
+    exit="0",
+)
 def test_a_rotation_whose_transaction_is_killed_right_after_the_change(site: Site, database: Database) -> None:
     old = site.secrets()[NAME]
     with awaited(site.server, *JUST_CHANGED, "transaction") as kill:
@@ -109,6 +121,12 @@ def test_a_rotation_whose_transaction_is_killed_right_after_the_change(site: Sit
     assert not database.lets_in(old)
 
 
+@pytest.mark.fault(
+    row=22,
+    fault="power cut at that moment",
+    happens="at boot the host ends it by itself",
+    exit="7",
+)
 def test_a_rotation_in_a_power_cut(site: Site, another: Door, database: Database) -> None:
     old = site.secrets()[NAME]
     with awaited(site.server, *JUST_CHANGED) as middle:
@@ -125,6 +143,12 @@ def test_a_rotation_in_a_power_cut(site: Site, another: Door, database: Database
     is_finished_by_the_next_call(site, database, old, site.pending()[NAME])
 
 
+@pytest.mark.fault(
+    row=22,
+    fault="a service never gets healthy with a new secret",
+    happens="the old value is back, in the database too; also when the undo is killed",
+    exit="4",
+)
 @family(sample=1)
 @pytest.mark.parametrize("victim", ["nobody", "transaction"])
 def test_a_rotation_that_never_gets_healthy(
@@ -155,6 +179,12 @@ def test_a_rotation_that_never_gets_healthy(
     works(site, database, new)
 
 
+@pytest.mark.fault(
+    row=22,
+    fault="a rotation that was cut off is not wanted any more",
+    happens="`secrets rotate --abandon` brings the old value back everywhere",
+    exit="0",
+)
 def test_a_rotation_that_is_cut_off_can_be_abandoned(site: Site, another: Door, database: Database) -> None:
     old = site.secrets()[NAME]
     with awaited(site.server, *JUST_CHANGED) as middle:

@@ -91,6 +91,12 @@ def test_an_update_that_fails_is_undone(site: Site, base: Lives, change: StackCo
     assert site.server.lives() == after
 
 
+@pytest.mark.fault(
+    row=9,
+    fault="an update never gets healthy while clients ask other routes",
+    happens="none of their requests fails",
+    exit="4",
+)
 @family(sample=1)
 def test_other_routes_see_nothing_of_an_update_that_fails(
     site: Site, base: Lives, change: StackCopy, figures: Callable[..., None]

@@ -4,9 +4,9 @@
 """Run on a server: a registry in front of the lab's, whose faults are chosen by the first part of an image's name.
 
 Arguments: the port on loopback, where Docker speaks plain HTTP; a certificate's file with its key for HTTPS, if any.
-``500``, ``429``: so it answers, always. ``passing``: its first two answers for an image are 503 and 429. ``foreign``:
-the image is there for s390x alone. ``fresh``: the image has a layer more, with other content at each start. ``slow``:
-the same, and each answer takes a second.
+``500``: so it answers, always. ``foreign``: the image is there for s390x alone. ``fresh``: the image has a layer more,
+with other content at each start. ``passing``: the same, but the first two answers are 503 and 429. ``slow``: the same,
+and each answer takes a second.
 """
 
 from __future__ import annotations
@@ -84,10 +84,14 @@ class Images:
         return {"size": len(data), "digest": digest(data)}
 
     def foreign(self, path: str) -> tuple[bytes, str]:
+        if path.rpartition("/")[2] in self.blobs:
+            return self.blobs[path.rpartition("/")[2]], LIST
         data, kind = fetch(path)
         entry = {"mediaType": kind, "size": len(data), "digest": digest(data)}
         entry["platform"] = {"architecture": "s390x", "os": "linux"}
-        return json.dumps({"schemaVersion": 2, "mediaType": LIST, "manifests": [entry]}).encode(), LIST
+        made = json.dumps({"schemaVersion": 2, "mediaType": LIST, "manifests": [entry]}).encode()
+        self._blob(made)
+        return made, LIST
 
 
 class Registry(http.server.BaseHTTPRequestHandler):
@@ -113,11 +117,11 @@ class Registry(http.server.BaseHTTPRequestHandler):
 
     def found(self, fault: str, path: str) -> None:
         try:
-            if path.rpartition("/")[2] in self.images.blobs:
+            if "/blobs/" in path and path.rpartition("/")[2] in self.images.blobs:
                 self.answer(200, self.images.blobs[path.rpartition("/")[2]], "application/octet-stream")
-            elif fault in {"fresh", "slow"} and "/manifests/" in path:
+            elif fault in {"fresh", "passing", "slow"} and "/manifests/" in path:
                 self.answer(200, *self.images.fresh(fault, path))
-            elif fault == "foreign" and "/manifests/" in path and "sha256:" not in path:
+            elif fault == "foreign" and "/manifests/" in path:
                 self.answer(200, *self.images.foreign(path))
             else:
                 self.answer(200, *fetch(path))
