@@ -105,6 +105,11 @@ class HostResult:
         return str(self.outcomes[-1].get("outcome", "")) if self.outcomes else ""
 
     @property
+    def deployed(self) -> bool:
+        """Whether a deploy ended with all that was asked for in force."""
+        return self.ok and self.outcome in ("committed", "unchanged")
+
+    @property
     def history(self) -> list[dict[str, Any]]:
         """The releases that the host keeps, of every stack, the latest first."""
         return [{"stack": item["stack"], **row} for item in self.outcomes for row in item.get("history", ())]

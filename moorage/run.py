@@ -35,7 +35,7 @@ from moorage.result import Result, overall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from moorage.result import Check, HostResult
+    from moorage.result import Check
 
 # these ask for secrets only in order to compare: they make none
 _LOOKING = ("doctor", "images-lock", "images-outdated", "secrets-check")
@@ -246,7 +246,7 @@ class Run:
     def _end_rotation(self, wanted: settings.Rotation, result: Result) -> None:
         """Where every host has the new values, they are the values from now on; else they stay pending."""
         hosts = [host.name for host in self._hosts if host.stacks or self._settings.stack]
-        behind = [name for name in hosts if not _has_it(result.hosts.get(name))]
+        behind = [name for name in hosts if name not in result.hosts or not result.hosts[name].deployed]
         shown = ", ".join(rotation.names(self._rotated))
         if behind or not self._vault_password:
             again = "the same command goes on with it; ./runner.py secrets rotate --abandon goes back to the old value"
@@ -298,8 +298,3 @@ class Run:
             outcome=mask.data(event.outcome),
             task=mask.text(event.task),
         )
-
-
-def _has_it(host: HostResult | None) -> bool:
-    """Tell whether a host's deploy ended with all in force."""
-    return host is not None and host.ok and host.outcome in ("committed", "unchanged")
