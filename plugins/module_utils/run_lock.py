@@ -18,7 +18,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import places
+from . import places, unit
 from .errors import LOCKED, MoorageError
 
 if TYPE_CHECKING:
@@ -174,8 +174,10 @@ def _refusal(project: str, lease: dict[str, Any], seconds: float, *, taken_over:
             "this run was away for too long: its lock on the stack has ended", key=project, found=describe(lease),
             expected=f"the next step within {LEASE_SECONDS:.0f} s", fix="run again", exit_code=LOCKED,
         )  # fmt: skip
+    applied = unit.holder(project) if unit.active(project) else ""
     return MoorageError(
-        "another run is changing this stack", key=project, found=describe(lease),
+        "another run is changing this stack", key=project,
+        found="; ".join(part for part in (describe(lease), applied) if part),
         expected=f"its end within {seconds:.0f} s",
         fix="wait for it (--lock-wait SECONDS); a run that has died gives the stack free by itself after"
         f" {LEASE_SECONDS:.0f} s, or at once by ./runner.py unlock",

@@ -127,7 +127,8 @@ def test_a_second_run_waits_or_says_who_is_at_work(
     assert refused.error["message"] == "another run is changing this stack"
     assert "release" in refused.error["found"]
     assert "@" in refused.error["found"]
-    assert "journalctl -fu moorage-apply-" in refused.error["fix"]
+    assert "a run by " in refused.error["found"]
+    assert "./runner.py unlock" in refused.error["fix"]
     assert refused.data["changed"] is False
     first.answer().ended(0)
     assert waiting.answer().ended(0).host["outcome"] == "unchanged"
