@@ -78,7 +78,8 @@ def main() -> int:
         status, code = _run(json.loads(line), folder, wire, cancelled)
         if cancelled.is_set():
             processes.end_descendants(grace_seconds=1.0)
-            _stop_connections(workspace.memory_folder() / "ssh")
+            if workspace.alone(folder):  # others use the same kept connections
+                _stop_connections(workspace.memory_folder() / "ssh")
     wire.send({"type": "end", "status": status, "rc": code})
     return 0
 

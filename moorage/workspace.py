@@ -55,11 +55,20 @@ def open_workspace() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def alone(folder: Path) -> bool:
+    """Tell whether no other run of this user is at work beside the one of this folder."""
+    return not [other for other in folder.parent.glob(f"{_PREFIX}*") if other != folder and _lives(other)]
+
+
+def _lives(folder: Path) -> bool:
+    pid, started = folder.name.removeprefix(_PREFIX).split("-")[:2]
+    return processes.start_time(int(pid)) == started
+
+
 def sweep(base: Path) -> None:
     """Remove the folders of runs that were killed before they could remove them themselves."""
     for folder in base.glob(f"{_PREFIX}*"):
-        pid, started = folder.name.removeprefix(_PREFIX).split("-")[:2]
-        if processes.start_time(int(pid)) != started:
+        if not _lives(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 

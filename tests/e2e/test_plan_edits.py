@@ -20,7 +20,7 @@ from tests.servers.stack_copy import StackCopy
 from tests.support import fits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.servers.door import Answer
     from tests.servers.fixtures import Site
@@ -273,11 +273,19 @@ class Edited:
 
 
 @pytest.fixture(scope="module")
-def edited(site: Site, deployed: Answer, quick: StackCopy, tmp_path_factory: pytest.TempPathFactory) -> Edited:  # noqa: ARG001
-    """Have the stack run from which the edits go out."""
+def edited(
+    site: Site,
+    deployed: Answer,  # noqa: ARG001
+    quick: StackCopy,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Edited]:
+    """Have the stack run from which the edits go out; the inventory's secrets are afterwards as they were."""
+    vault = site.door.inventory / VAULT
+    before = vault.read_bytes()
     copy = Edited(site, StackCopy(tmp_path_factory.mktemp("edited"), quick.path))
     site.door.call("deploy", "-s", copy.path).ended(0)
-    return copy
+    yield copy
+    vault.write_bytes(before)
 
 
 def planned(answer: Answer) -> dict[str, dict[str, list[str]]]:

@@ -35,3 +35,15 @@ def test_one_whose_sockets_would_have_too_long_names_is_passed_over(
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(name))  # as ssh does
     name.unlink()
+
+
+def test_a_run_is_alone_when_no_other_lives(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    with workspace.open_workspace() as mine:
+        assert workspace.alone(mine)
+        (mine.parent / "run-1-0-of-a-run-that-was-killed").mkdir()
+        assert workspace.alone(mine)
+        with workspace.open_workspace() as other:
+            assert not workspace.alone(mine)
+            assert not workspace.alone(other)
+        assert workspace.alone(mine)
