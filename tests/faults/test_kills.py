@@ -57,7 +57,7 @@ COMPOSE_STEPS = {
     "unhealthy": ("undo rag-engine",),
     "refused": ("undo agents",),
 }
-COMPOSE_DELAYS = (0.0, 0.1, 0.2, 0.3, 0.4)
+COMPOSE_DELAYS = (0.0, 0.07, 0.14, 0.21, 0.28)
 # who is killed: the runner here, a process on the server, the server
 VICTIMS = ("runner", "transaction", "dockerd", "power")
 
