@@ -67,7 +67,7 @@ def test_a_damaged_release_is_told_and_replaced(site: Site, base: Lives, name: s
 
 @pytest.mark.fault(
     row=15,
-    fault="the same, and the next deploy fails",
+    fault="the release in force is damaged by hand, and the next deploy fails",
     happens="the latest release that is whole is back",
     exit="4",
 )

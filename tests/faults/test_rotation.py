@@ -123,7 +123,7 @@ def test_a_rotation_whose_transaction_is_killed_right_after_the_change(site: Sit
 
 @pytest.mark.fault(
     row=22,
-    fault="power cut at that moment",
+    fault="the power is cut right after the database's password was changed",
     happens="at boot the host ends it by itself",
     exit="7",
 )
