@@ -36,6 +36,9 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
 }
 
+# runc lost touch with the process that it was about to start; what it says of a missing program is another matter
+_STUMBLED = re.compile(r"OCI runtime exec failed.*(read init-p|connection reset by peer|broken pipe|EOF)")
+
 
 class EngineError(MoorageError):
     """The Engine refused, or did not come back."""
@@ -240,7 +243,7 @@ def image(reference: str) -> Any:
 
 
 def execute(container: str, command: list[str], *, wait: float = 30, stdin: str = "") -> tuple[int, str]:
-    """Run something idempotent in a container; again when the Engine was killed under it."""
+    """Run something idempotent in a container; again when the Engine was killed under it, or it was never begun."""
     words = ["docker", "exec", *(["-i"] if stdin else []), container, *command]
     status, output = 1, ""
     for _attempt in range(4):
@@ -249,7 +252,7 @@ def execute(container: str, command: list[str], *, wait: float = 30, stdin: str 
         if status == 0:
             break
         wait_until_back()
-        if status > 0 and invocation() == before:
+        if status > 0 and invocation() == before and not _STUMBLED.search(output):
             break
     return status, output
 
