@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
+from ansible_collections.moorage.stacks.plugins.module_utils.errors import USAGE, MoorageError
 
 from moorage import (
     events,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 # these ask for secrets only in order to compare: they make none
 _LOOKING = ("doctor", "images-lock", "images-outdated", "secrets-check")
-CONFIGURATION = 2
 
 
 class Run:
@@ -92,16 +91,16 @@ class Run:
         """Read what is there and make nothing; what is missing is reported together with all else."""
         self._vault_password = password
         if self._verb in ("doctor", "secrets-check"):
-            self._checks = self._secret_checks(password)
+            everything = stacks.declared_secrets(stacks.choose(self._settings, self._hosts))
+            self._checks = secret_report.checks(self._secrets_file, password, everything, self._external())
         if password is not None:
             values = secrets.read(self._secrets_file, password)
             pending = rotation.pending(self._secrets_file, password, values)
-            known = [value for kind in (values, pending) for names in kind.values() for value in names.values()]
-            self._redactor = Redactor([password.text, *known])
+            self._keep_out_of_logs(password, values, pending)
 
-    def _secret_checks(self, password: vault_password.VaultPassword | None) -> list[Check]:
-        everything = stacks.declared_secrets(stacks.choose(self._settings, self._hosts))
-        return secret_report.checks(self._secrets_file, password, everything, self._external())
+    def _keep_out_of_logs(self, password: vault_password.VaultPassword, *known: secrets.Values) -> None:
+        values = [value for kind in known for names in kind.values() for value in names.values()]
+        self._redactor = Redactor([password.text, *values])
 
     def _declared(self) -> secrets.Declarations:
         """Return the secrets that the chosen stacks declare, but for those that Ansible gets from elsewhere."""
@@ -150,8 +149,7 @@ class Run:
         if self._settings.rotation:
             self._rotated = rotation.begin(self._secrets_file, password, declared, self._settings.rotation)
         pending = rotation.pending(self._secrets_file, password, declared)
-        known = [value for kind in (values, pending) for names in kind.values() for value in names.values()]
-        self._redactor = Redactor([password.text, *known])
+        self._keep_out_of_logs(password, values, pending)
         waiting = rotation.names(pending)
         if waiting and not self._settings.rotation:
             words = " ".join(sorted(name.rpartition(".")[2] for name in waiting))
@@ -241,7 +239,7 @@ class Run:
             self._end_rotation(self._settings.rotation, result)
         result.notices, result.own_checks = self._notices, self._checks
         if any(not check.ok for check in self._checks):
-            result.exit_code, result.ok = overall([result.exit_code, CONFIGURATION]), False
+            result.exit_code, result.ok = overall([result.exit_code, USAGE]), False
 
     def _end_rotation(self, wanted: settings.Rotation, result: Result) -> None:
         """Where every host has the new values, they are the values from now on; else they stay pending."""

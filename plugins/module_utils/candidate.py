@@ -110,8 +110,7 @@ class Candidate:
             yield folder
         finally:
             shutil.rmtree(folder)
-            with contextlib.suppress(OSError):
-                places.RUN.rmdir()  # only where nothing else is in it: a look leaves no trace
+            places.leave_run()
 
     def _refusal(self, errors: str) -> MoorageError:
         lines = [line for line in errors.splitlines() if line.strip() and "level=warning" not in line]

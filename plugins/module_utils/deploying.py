@@ -53,7 +53,8 @@ def _why_recorded(same: Release | None, damaged: str, request: Mapping[str, Any]
     files = [damaged] if damaged else difference.damaged_files(same) if same else []
     if files:
         return f"files that were changed by hand are written again: {', '.join(files)}"
-    taken = sorted(set(preflight.other_volumes(same)) & set(request["accept_volumes"])) if same else []
+    accepted = set(request["accept_volumes"]) if same else set()
+    taken = sorted(accepted & set(preflight.other_volumes(same))) if accepted else []
     return f"volumes that were made anew are taken: {', '.join(taken)}" if taken else ""
 
 

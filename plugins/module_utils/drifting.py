@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, history, places, probes
+from . import difference, engine, history, places, probes, staging
 from .deploying import planned
 from .errors import MoorageError
 from .inspecting import in_force
@@ -66,20 +65,15 @@ def unhealthy(release: Release, differing: set[str]) -> list[str]:
 
 def strays(release: Release) -> list[str]:
     """Return the networks and volumes that carry the project's label, and are not the release's."""
-    label = json.dumps({"label": [f"{engine.PROJECT_LABEL}={release.project}"]})
-    names = {network["Name"] for network in engine.call("GET", "/networks", filters=label)}
+    filters = engine.of_project(release.project)
+    names = {network["Name"] for network in engine.call("GET", "/networks", filters=filters)}
     found = [f"the network {name} is not in the release" for name in sorted(names - set(release.networks))]
     return found + [f"the volume {name} is not in the release" for name in history.stray_volumes(release)]
 
 
 def lost_tags(release: Release) -> list[str]:
     """Return the images that have lost the tag that keeps them from being pruned."""
-    pattern = json.dumps({"reference": [f"moorage/{release.project}/*"]})
-    kept = {
-        tag: image["Id"]
-        for image in engine.call("GET", "/images/json", filters=pattern)
-        for tag in image.get("RepoTags") or []
-    }
+    kept = staging.kept_tags(release.project)
     return [
         f"{service}: the tag {image.keep_tag}, which keeps its image for a rollback, is gone"
         for service, image in sorted(release.images.items())

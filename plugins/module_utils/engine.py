@@ -219,10 +219,14 @@ def versions() -> tuple[str, str]:
     return engine, compose
 
 
+def of_project(project: str) -> str:
+    """Return the filter that chooses what carries a Compose project's label."""
+    return json.dumps({"label": [f"{PROJECT_LABEL}={project}"]})
+
+
 def containers(project: str) -> list[dict[str, Any]]:
     """Return the inspected containers of a Compose project, one-off ones too."""
-    label = json.dumps({"label": [f"{PROJECT_LABEL}={project}"]})
-    rows = call("GET", "/containers/json", all="1", filters=label)
+    rows = call("GET", "/containers/json", all="1", filters=of_project(project))
     found = (call("GET", f"/containers/{row['Id']}/json") for row in rows)
     return [container for container in found if container]
 

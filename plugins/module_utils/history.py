@@ -77,8 +77,7 @@ def stray_volumes(release: Release) -> list[str]:
 
 def project_volumes(project: str) -> list[str]:
     """Return the volumes that carry the project's label."""
-    label = json.dumps({"label": [f"{engine.PROJECT_LABEL}={project}"]})
-    found = engine.call("GET", "/volumes", filters=label) or {}
+    found = engine.call("GET", "/volumes", filters=engine.of_project(project)) or {}
     return [volume["Name"] for volume in found.get("Volumes") or []]
 
 

@@ -193,12 +193,11 @@ def answer_destroy(request: Mapping[str, Any]) -> Answer:
         engine.call("POST", f"/containers/{container['Id']}/stop")
         engine.call("DELETE", f"/containers/{container['Id']}", force="1")
         removed.append(f"container {container['Name'][1:]}")
-    label = f'{{"label": ["{engine.PROJECT_LABEL}={project}"]}}'
-    for network in engine.call("GET", "/networks", filters=label):
+    for network in engine.call("GET", "/networks", filters=engine.of_project(project)):
         engine.call("DELETE", f"/networks/{network['Id']}", absent=(403, 404, 409))
         removed.append(f"network {network['Name']}")
     if request["with_data"]:
-        removed += _remove_data(project, label)
+        removed += _remove_data(project)
     elif places.current(project).is_symlink():
         places.current(project).unlink()
     if removed:
@@ -209,11 +208,11 @@ def answer_destroy(request: Mapping[str, Any]) -> Answer:
     }  # fmt: skip
 
 
-def _remove_data(project: str, label: str) -> list[str]:
+def _remove_data(project: str) -> list[str]:
     removed = []
-    for volume in engine.call("GET", "/volumes", filters=label)["Volumes"] or []:
-        engine.call("DELETE", f"/volumes/{volume['Name']}")
-        removed.append(f"volume {volume['Name']}")
+    for volume in history.project_volumes(project):
+        engine.call("DELETE", f"/volumes/{volume}")
+        removed.append(f"volume {volume}")
     for folder in (places.state(project), places.secrets(project), places.data(project)):
         if folder.exists():
             shutil.rmtree(folder)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 STATE = Path("/var/lib/moorage")
@@ -59,6 +60,12 @@ def make_private(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     return folder
+
+
+def leave_run() -> None:
+    """Remove the folder of candidates and locks where nothing is in it any more: a look leaves no trace."""
+    with contextlib.suppress(OSError):
+        RUN.rmdir()
 
 
 def make_readable(folder: Path) -> Path:

@@ -180,8 +180,7 @@ class Placing:
 
     def sweep_networks(self, release: Release) -> None:
         """Remove networks of this project that the release does not name and nobody uses."""
-        label = f'{{"label": ["{engine.PROJECT_LABEL}={self.project}"]}}'
-        for network in engine.call("GET", "/networks", filters=label):
+        for network in engine.call("GET", "/networks", filters=engine.of_project(self.project)):
             if network["Name"] not in release.networks:
                 engine.call("DELETE", f"/networks/{network['Id']}", absent=(403, 404, 409))
 

@@ -37,13 +37,12 @@ def of_configuration(new: Release, old: Release, service: str) -> list[str]:
     name = new.live[service].gateway
     if name not in old.stack.gateways:
         return ["new in this release"]
-    found = _fields(_gateway(old, name), _gateway(new, name), "")
     if old.live[service].hash == new.live[service].hash:
         return []
-    listed = {service.name for service in old.stack.services.values()}
-    now = {service.name for service in new.stack.services.values()}
-    found += [f"services: {name} is new" for name in sorted(now - listed)]
-    found += [f"services: {name} is gone" for name in sorted(listed - now)]
+    found = _fields(_gateway(old, name), _gateway(new, name), "")
+    listed, now = set(old.stack.services), set(new.stack.services)
+    found += [f"services: {one} is new" for one in sorted(now - listed)]
+    found += [f"services: {one} is gone" for one in sorted(listed - now)]
     return found or ["another configuration"]
 
 

@@ -82,8 +82,7 @@ def held(project: str, token: str, operator: str, seconds: float) -> Iterator[Ru
         else:
             path(project).unlink()
         os.close(handle)
-        with contextlib.suppress(OSError):
-            places.RUN.rmdir()  # only where nothing else is in it
+        places.leave_run()
 
 
 def read(project: str) -> dict[str, Any]:
@@ -109,14 +108,17 @@ def break_lease(project: str) -> dict[str, Any]:
     Raises:
         MoorageError: The run is at work: it would go on all the same.
     """
-    lease = read(project)
-    if lease.get("at_work"):
-        raise _refusal(project, lease, 0, taken_over=False)
-    with contextlib.suppress(FileNotFoundError):
-        path(project).unlink()
-    with contextlib.suppress(OSError):
-        places.RUN.rmdir()
-    return lease
+    handle = _locked(project, os.O_RDWR)
+    if handle is None:
+        lease = read(project)
+        if lease:
+            raise _refusal(project, lease, 0, taken_over=False)
+        return {}
+    lease = _content(handle)
+    path(project).unlink()  # while it is held: no run can begin under it
+    os.close(handle)
+    places.leave_run()
+    return lease if _lasts(lease) else {}
 
 
 def describe(lease: dict[str, Any]) -> str:
@@ -130,8 +132,20 @@ def describe(lease: dict[str, Any]) -> str:
 
 def _take(project: str, token: str) -> int | None:
     """Return the locked file, or None while another run holds it."""
+    handle = _locked(project, os.O_RDWR | (0 if token else os.O_CREAT))
+    if handle is None:
+        return None
+    lease = _content(handle)
+    if lease.get("token") == token if token else not _lasts(lease):
+        return handle
+    os.close(handle)
+    return None
+
+
+def _locked(project: str, flags: int) -> int | None:
+    """Return the file with the lock on it, or None: it is not there, or a call is at work at this moment."""
     try:
-        handle = os.open(path(project), os.O_RDWR | (0 if token else os.O_CREAT), 0o600)
+        handle = os.open(path(project), flags, 0o600)
     except FileNotFoundError:
         return None
     try:
@@ -139,8 +153,7 @@ def _take(project: str, token: str) -> int | None:
         ours = os.fstat(handle).st_ino == path(project).stat().st_ino
     except OSError:
         ours = False  # somebody is at work, or has just removed this very file
-    lease = _content(handle) if ours else {}
-    if ours and (lease.get("token") == token if token else not _lasts(lease)):
+    if ours:
         return handle
     os.close(handle)
     return None

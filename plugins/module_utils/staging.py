@@ -11,6 +11,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import errno
+import json
 import os
 import re
 import shutil
@@ -131,6 +132,13 @@ def keep(images: Iterable[Image]) -> None:
         engine.call("POST", f"/images/{image.id}/tag", repo=repository, tag=tag)
 
 
+def kept_tags(project: str) -> dict[str, str]:
+    """Return the tags by which images of a project are kept, each with its image's id."""
+    images = engine.call("GET", "/images/json", filters=json.dumps({"reference": [f"moorage/{project}/*"]}))
+    own = f"moorage/{project}/"
+    return {tag: image["Id"] for image in images for tag in image.get("RepoTags") or [] if tag.startswith(own)}
+
+
 def volumes(release: Release) -> dict[str, str]:
     """Return when each volume of the release was made: a younger one is not the same data."""
     found = {}
@@ -193,10 +201,8 @@ def sweep(current: Release) -> None:
     for number in set(numbers(project)) - kept:
         shutil.rmtree(places.releases(project) / number)
     _sweep_files(project, used, secret_files)
-    for image in engine.call("GET", "/images/json", filters=f'{{"reference": ["moorage/{project}/*"]}}'):
-        for tag in image.get("RepoTags") or []:
-            if tag.startswith(f"moorage/{project}/") and tag not in tags:
-                engine.call("DELETE", f"/images/{tag}", absent=(404, 409))
+    for tag in set(kept_tags(project)) - tags:
+        engine.call("DELETE", f"/images/{tag}", absent=(404, 409))
     for journal in sorted(places.transactions(project).glob("*.jsonl"))[:-20]:
         journal.unlink()
 

@@ -102,12 +102,7 @@ def updated(change: StackCopy, update: str, level: str) -> StackCopy:
         "{path: /api/rag/, port: 8080, timeout: 120s}", f"{{path: /api/rag/, port: 8080, timeout: {seconds}s}}"
     )
     if update == "unhealthy":
-        for probe in (
-            "http: {port: 8080, path: /health, status: 200, json: {status: ok}}",
-            "http: {port: 8080, path: /ready, status: 200}",
-            'reaches: ["postgres:5432", "qdrant:6333"]',
-        ):
-            change.replace(f"- {probe}\n", f"- {probe}\n          deadline: 6s\n")
+        change.impatient(seconds=6)
     if update == "refused":
         change.replace("      http: {path: /health, status: 200}\n", "      http: {path: /health, status: 204}\n")
     return change

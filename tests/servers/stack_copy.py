@@ -55,14 +55,14 @@ class StackCopy:
         (self.path / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
         return self
 
-    def impatient(self) -> StackCopy:
+    def impatient(self, seconds: int = 5) -> StackCopy:
         """Shorten how long the applications' probes are waited for: for updates that never pass them."""
         for probe in (
             "http: {port: 8080, path: /health, status: 200, json: {status: ok}}",
             "http: {port: 8080, path: /ready, status: 200}",
             'reaches: ["postgres:5432", "qdrant:6333"]',
         ):
-            self.replace(f"- {probe}\n", f"- {probe}\n          deadline: 5s\n")
+            self.replace(f"- {probe}\n", f"- {probe}\n          deadline: {seconds}s\n")
         return self
 
     def quick(self) -> StackCopy:
