@@ -53,6 +53,16 @@ def works(site: Site, database: Database, password: str) -> None:
     assert database.lets_in(password)
 
 
+def killed(site: Site, door: Door, moment: tuple[str, str]) -> str:
+    """Kill the runner of a rotation at a moment; return the new value, which was kept."""
+    with awaited(site.server, *moment) as middle:
+        call = door.start("secrets rotate", "-s", site.quick, NAME)
+        middle.reached()
+        call.process.send_signal(signal.SIGKILL)
+    call.answer()
+    return site.pending()[NAME]
+
+
 def altered(site: Site) -> int:
     """How often the newest transaction changed the role's password and proved it."""
     return sum(step["event"] == "altered" for step in site.server.journal())
@@ -81,12 +91,7 @@ def test_a_rotation_whose_runner_is_killed(
     site: Site, another: Door, database: Database, moment: tuple[str, str]
 ) -> None:
     old = site.secrets()[NAME]
-    with awaited(site.server, *moment) as middle:
-        call = another.start("secrets rotate", "-s", site.quick, NAME)
-        middle.reached()
-        call.process.send_signal(signal.SIGKILL)
-    call.answer()
-    new = site.pending()[NAME]
+    new = killed(site, another, moment)
     until("nothing of the run is left here", lambda: processes_of(another) == [], 10)
 
     # nobody asks for it: the host goes on by itself
@@ -187,12 +192,7 @@ def test_a_rotation_that_never_gets_healthy(
 )
 def test_a_rotation_that_is_cut_off_can_be_abandoned(site: Site, another: Door, database: Database) -> None:
     old = site.secrets()[NAME]
-    with awaited(site.server, *JUST_CHANGED) as middle:
-        call = another.start("secrets rotate", "-s", site.quick, NAME)
-        middle.reached()
-        call.process.send_signal(signal.SIGKILL)
-    call.answer()
-    new = site.pending()[NAME]
+    new = killed(site, another, JUST_CHANGED)
 
     site.door.call("secrets rotate", "-s", site.quick, "--abandon").ended(0)
 
