@@ -2,68 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from moorage.lab.errors import LabError
+from moorage.lab.servers import SERVERS
+from moorage.lab.systems import APPLICATIONS, STACKS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+    from moorage.lab.recipe import Recipe
 
 DEFAULT_REGISTRY = "registry-1.docker.io"
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How an image is made: a folder of `images/`, a Dockerfile in it, what it stands on.
-
-    Args:
-        folder: The folder of `images/`.
-        base: `debian`, or the folder of another image that it stands on.
-        dockerfile: The file in the folder.
-        arguments: Build arguments.
-    """
-
-    folder: str
-    base: str = "debian"
-    dockerfile: str = "Dockerfile"
-    arguments: Mapping[str, str] = field(default_factory=dict)
-
-
-def application(stack: str, service: str, version: str, fail: str = "") -> Recipe:
-    """The recipe of a stack's own application."""
-    arguments = {"STACK": stack, "SERVICE": service, "VERSION": version, "FAIL": fail}
-    return Recipe("application", "python", arguments=arguments)
-
-
-def stand_in(service: str, version: str) -> Recipe:
-    """The recipe of a server that the lab application plays."""
-    return Recipe("application", "python", f"{service}.Dockerfile", {"VERSION": version})
-
-
-OBERACONNECT = ("data-processing", "rag-engine", "engineering-api", "call-flow", "agents")
-
-CATALOGUE: dict[str, Recipe] = {
-    "postgres:16-alpine": Recipe("postgres"),
-    "redis:7-alpine": Recipe("redis"),
-    "nginx:1.30.4-alpine": Recipe("nginx"),
-    "qdrant/qdrant:v1.19.0": stand_in("qdrant", "v1.19.0"),
-    "docker.n8n.io/n8nio/n8n:2.36.0": stand_in("n8n", "2.36.0"),
-    **{
-        f"registry.example.com/oberaconnect/{service}:{version}": application("oberaconnect", service, version)
-        for service in OBERACONNECT
-        for version in ("1.0", "1.1")
-    },
-    "registry.example.com/oberaconnect/rag-engine:broken": application("oberaconnect", "rag-engine", "broken", "500"),
-}
-
-STACKS: dict[str, tuple[str, ...]] = {
-    "oberaconnect": (
-        *("postgres:16-alpine", "nginx:1.30.4-alpine", "qdrant/qdrant:v1.19.0"),
-        "docker.n8n.io/n8nio/n8n:2.36.0",
-        *(name for name in CATALOGUE if name.startswith("registry.example.com/oberaconnect/")),
-    ),
-}
+CATALOGUE: dict[str, Recipe] = {**SERVERS, **APPLICATIONS}
 
 
 def references(wanted: Sequence[str]) -> list[str]:
@@ -76,7 +28,7 @@ def references(wanted: Sequence[str]) -> list[str]:
                 key="--images",
                 found=name,
                 expected=f"a stack ({', '.join(STACKS)}) or one of {', '.join(CATALOGUE)}",
-                fix="Choose one of these, or add a recipe to moorage/lab/catalogue.py.",
+                fix="Choose one of these, or add a recipe to moorage/lab/servers.py or systems.py.",
             )
         found.update(dict.fromkeys(STACKS.get(name, (name,))))
     return list(found)

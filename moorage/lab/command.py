@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from moorage.lab import catalogue, lab
+from moorage.lab import lab, systems
 from moorage.lab.errors import LabError
 from moorage.lab.settings import OPERATING_SYSTEMS
 
@@ -43,7 +43,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         "--images",
         type=comma_list,
         default=[],
-        help=f"stacks ({', '.join(catalogue.STACKS)}) or image references that the registry holds",
+        help=f"stacks ({', '.join(systems.STACKS)}) or image references that the registry holds",
     )
     down = verbs.add_parser("down", help="remove hosts with their data")
     down.add_argument("--names", type=comma_list, help="only these hosts")

@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from moorage.lab import base_image, build, registry
-from moorage.lab.catalogue import CATALOGUE, Recipe, references, repository
+from moorage.lab.catalogue import CATALOGUE, references, repository
 from moorage.lab.process import Progress, attempt, docker, silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from moorage.lab.recipe import Recipe
     from moorage.lab.settings import Settings
 
 WORKERS = 2  # builds wait for the network about as long as they compute

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moorage.lab import build, registry
-from moorage.lab.catalogue import CATALOGUE, STACKS, references, repository
+from moorage.lab.catalogue import CATALOGUE, references, repository
 from moorage.lab.errors import LabError
 from moorage.lab.service_images import recipe_build
+from moorage.lab.systems import STACKS
 
 if TYPE_CHECKING:
     from moorage.lab.settings import Settings
