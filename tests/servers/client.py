@@ -47,16 +47,17 @@ class Count:
 
 
 @contextlib.contextmanager
-def polling(address: str, paths: Sequence[str], rate: float = 20.0) -> Iterator[Count]:
+def polling(address: str, paths: Sequence[str], rate: float = 20.0, port: int = PORT) -> Iterator[Count]:
     """Ask a gateway, from before a block until after it.
 
     Args:
         address: The server's.
         paths: One client for each asks it, with a new connection each time.
         rate: Requests a second of all clients together.
+        port: The gateway's.
     """
     count, stop = Count(), threading.Event()
-    arguments = (count, stop, address, len(paths) / rate)
+    arguments = (count, stop, (address, port), len(paths) / rate)
     threads = [threading.Thread(target=_ask, args=(*arguments, path), daemon=True) for path in paths]
     for thread in threads:
         thread.start()
@@ -68,19 +69,19 @@ def polling(address: str, paths: Sequence[str], rate: float = 20.0) -> Iterator[
             thread.join()
 
 
-def _ask(count: Count, stop: threading.Event, address: str, interval: float, path: str) -> None:
+def _ask(count: Count, stop: threading.Event, place: tuple[str, int], interval: float, path: str) -> None:
     due = time.monotonic()
     while not stop.wait(max(0.0, due - time.monotonic())):
         due = max(due + interval, time.monotonic())
         began = time.time()
-        error = _error(address, path)
+        error = _error(place, path)
         count.requests += 1
         if error:
             count.failures.append(Failure(path, began, error, time.time() - began))
 
 
-def _error(address: str, path: str) -> str:
-    connection = http.client.HTTPConnection(address, PORT, timeout=PATIENCE)
+def _error(place: tuple[str, int], path: str) -> str:
+    connection = http.client.HTTPConnection(*place, timeout=PATIENCE)
     try:
         connection.request("GET", path, headers={"Connection": "close"})
         answer = connection.getresponse()

@@ -166,10 +166,12 @@ def until(what: str, question: Callable[[], Any], seconds: float) -> Any:
     return answer
 
 
-def fetch(address: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+def fetch(
+    address: str, path: str, body: Any = None, headers: dict[str, str] | None = None, port: int = 8080
+) -> tuple[int, Any]:
     """Ask a server's gateway from outside; return the status and the JSON answer."""
     request = urllib.request.Request(
-        f"http://{address}:8080{path}",
+        f"http://{address}:{port}{path}",
         data=None if body is None else json.dumps(body).encode(),
         headers={"Content-Type": "application/json", **(headers or {})},
     )

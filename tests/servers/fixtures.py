@@ -9,6 +9,7 @@ way is kept in its answer, so that tests look at it in any order.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -24,7 +25,7 @@ from moorage import lab
 from moorage.lab.lab import login
 from tests.servers.door import Answer, Door
 from tests.servers.server import PROJECT, Server
-from tests.servers.stack_copy import StackCopy
+from tests.servers.stack_copy import STACKS, StackCopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,11 +42,12 @@ Lives = dict[str, tuple[str, str]]
 
 @dataclasses.dataclass(frozen=True)
 class Site:
-    """A server, the door to it, and the stack that changes start from."""
+    """A server, the door to it, and the stack that changes start from: ``stack`` is its name in the inventory."""
 
     server: Server
     door: Door
     quick: Path
+    stack: str = PROJECT
 
     def secrets(self) -> dict[str, str]:
         """The values of the stack's secrets, out of the encrypted file."""
@@ -59,7 +61,7 @@ class Site:
         """What the encrypted file holds for the stack in a variable."""
         vault = VaultLib([("default", VaultSecret(self.door.password_file.read_bytes().strip()))])
         text = vault.decrypt((self.door.inventory / VAULT).read_bytes())
-        found: dict[str, str] = yaml.safe_load(text).get(variable, {}).get(PROJECT, {})
+        found: dict[str, str] = yaml.safe_load(text).get(variable, {}).get(self.stack, {})
         return found
 
 
@@ -76,36 +78,64 @@ class Rehearsal:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory, quick: StackCopy) -> Iterator[Site]:
     """A bare server, an inventory that names it, and the one secret that a user must give."""
+    with serving(tmp_path_factory, {"name": PROJECT}, {"ANTHROPIC_API_KEY": GIVEN_KEY}, quick.path) as site:
+        yield site
+
+
+@contextlib.contextmanager
+def serving(
+    factory: pytest.TempPathFactory, entry: dict[str, Any], given: dict[str, str], quick: Path | None = None
+) -> Iterator[Site]:
+    """Have a bare server and an inventory that names it, for one stack.
+
+    Args:
+        factory: Makes temporary folders.
+        entry: The stack as the inventory has it: its name, overlays, profiles, environment. The lab has images for
+            the name.
+        given: The secrets that a user must give.
+        quick: The copy of the stack that changes start from; left out, one is made.
+    """
+    stack = entry["name"]
+    quick = quick or StackCopy(factory.mktemp("quick"), STACKS / stack).quick().path
     kept = os.environ.get(KEEP, "")
-    folder = Path(kept).absolute() if kept else tmp_path_factory.mktemp("site")
-    name = folder.name if kept else f"test-{os.getpid()}"
-    started = lab.up(names=[name], images=[PROJECT])
+    folder = Path(kept).absolute() if kept else factory.mktemp("site")
+    name = folder.name if kept else f"test-{os.getpid()}-{stack.replace('_', '-')}"
+    started = lab.up(names=[name], images=[stack])
     (host,) = started.hosts
-    runtime = tmp_path_factory.mktemp("run", numbered=True)
-    door = Door(folder, folder / "inventory", folder / "vault-password", runtime)
+    door = Door(folder, folder / "inventory", folder / "vault-password", factory.mktemp("run", numbered=True))
     if not door.inventory.exists():
-        write_inventory(door, name, host.address, str(login(started)["identity_file"]))
+        write_inventory(door, name, host.address, str(login(started)["identity_file"]), entry, given)
+    project = yaml.safe_load((STACKS / stack / "compose.yaml").read_text()).get("name", stack)
     try:
-        yield Site(Server(name, host.address, host.container), door, quick.path)
+        yield Site(Server(name, host.address, host.container, project), door, quick, stack)
     finally:
         if not kept:
             lab.down([name])
 
 
-def write_inventory(door: Door, name: str, address: str, key: str) -> None:
-    """Write an inventory of one server that runs the stack, with the one secret that a user must give."""
+def write_inventory(
+    door: Door,
+    name: str,
+    address: str,
+    key: str,
+    entry: dict[str, Any] | None = None,
+    given: dict[str, str] | None = None,
+) -> None:
+    """Write an inventory of one server that runs a stack, with the secrets that a user must give."""
+    entry = entry or {"name": PROJECT}
     variables = {
         "ansible_user": "deploy",
         "ansible_ssh_private_key_file": key,
         "ansible_python_interpreter": "/usr/bin/python3",
         "docker_engine_source": "distribution",
-        "moorage_stacks": [{"name": PROJECT}],
+        "moorage_stacks": [entry],
     }
     (door.inventory / VAULT).parent.mkdir(parents=True)
     hosts = {"all": {"hosts": {name: {"ansible_host": address}}, "vars": variables}}
     (door.inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
     door.password_file.write_text("a-password-for-tests\n")
-    plain = yaml.safe_dump({"moorage_secrets": {PROJECT: {"ANTHROPIC_API_KEY": GIVEN_KEY}}})
+    values = {"ANTHROPIC_API_KEY": GIVEN_KEY} if given is None else given
+    plain = yaml.safe_dump({"moorage_secrets": {entry["name"]: values}})
     sealed = VaultLib().encrypt(plain, VaultSecret(door.password_file.read_bytes().strip()))
     (door.inventory / VAULT).write_bytes(sealed)
 

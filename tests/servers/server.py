@@ -23,11 +23,12 @@ HERE = Path(__file__).parent
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """One server of the lab."""
+    """One server of the lab, with one Compose project that is meant where a method names no other."""
 
     name: str
     address: str
     container: str
+    project: str = PROJECT
 
     def attempt(self, script: str, data: str = "") -> subprocess.CompletedProcess[str]:
         """Run a shell script as root."""
@@ -74,21 +75,41 @@ class Server:
         }
         assert after == before, {kind: names for kind, names in differing.items() if names}
 
-    def inspect(self, project: str = PROJECT) -> dict[str, dict[str, Any]]:
+    def inspect(self, project: str = "") -> dict[str, dict[str, Any]]:
         """The stack's containers as Docker describes them, by service; two of one service are a failure."""
-        ids = self.shell(f"docker ps -aq --no-trunc --filter label=com.docker.compose.project={project}").split()
+        ids = self.shell(
+            f"docker ps -aq --no-trunc --filter label=com.docker.compose.project={project or self.project}"
+        ).split()
         entries = json.loads(self.shell(f"docker inspect {' '.join(ids)}")) if ids else []
         found = {entry["Config"]["Labels"]["com.docker.compose.service"]: entry for entry in entries}
         assert len(found) == len(entries), sorted(entry["Name"] for entry in entries)
         return found
 
-    def lives(self, project: str = PROJECT) -> dict[str, tuple[str, str]]:
+    def lives(self, project: str = "") -> dict[str, tuple[str, str]]:
         """Each service's container and when it was started: neither changes while a service is left alone."""
         return {
             name: (entry["Id"], entry["State"]["StartedAt"]) for name, entry in sorted(self.inspect(project).items())
         }
 
-    def environment(self, service: str, project: str = PROJECT) -> dict[str, str]:
+    def ports(self, service: str) -> set[str]:
+        """What a service publishes, as ``address:port->container port``."""
+        bindings = self.inspect()[service]["HostConfig"]["PortBindings"] or {}
+        return {
+            f"{binding['HostIp'] or '*'}:{binding['HostPort']}->{target}"
+            for target, entries in bindings.items()
+            for binding in entries
+        }
+
+    def volumes(self, service: str) -> dict[str, str]:
+        """The named volumes that a service mounts, and where."""
+        mounts = self.inspect()[service]["Mounts"]
+        return {mount["Name"]: mount["Destination"] for mount in mounts if mount["Type"] == "volume"}
+
+    def networks(self, service: str) -> set[str]:
+        """The networks that a service is attached to."""
+        return set(self.inspect()[service]["NetworkSettings"]["Networks"])
+
+    def environment(self, service: str, project: str = "") -> dict[str, str]:
         """The environment of a service's container."""
         entries = self.inspect(project)[service]["Config"]["Env"]
         return dict(entry.split("=", 1) for entry in entries)
@@ -97,23 +118,25 @@ class Server:
         """What the five applications have in their environment as level of their log."""
         return {self.environment(service)["LOG_LEVEL"] for service in APPLICATIONS}
 
-    def container_of(self, service: str, project: str = PROJECT) -> str:
+    def container_of(self, service: str, project: str = "") -> str:
         """The ID of a service's container."""
         return str(self.inspect(project)[service]["Id"])
 
-    def busy(self, project: str = PROJECT) -> bool:
+    def busy(self, project: str = "") -> bool:
         """Whether a transaction is under way."""
-        state = self.shell(f"systemctl show -p ActiveState --value moorage-apply-{project}.service")
+        state = self.shell(f"systemctl show -p ActiveState --value moorage-apply-{project or self.project}.service")
         return state in {"active", "activating", "deactivating"}
 
-    def journals(self, project: str = PROJECT) -> list[str]:
+    def journals(self, project: str = "") -> list[str]:
         """The files of the stack's transactions, oldest first."""
-        return sorted(self.shell(f"ls /var/lib/moorage/{project}/transactions 2>/dev/null || true").split())
+        return sorted(
+            self.shell(f"ls /var/lib/moorage/{project or self.project}/transactions 2>/dev/null || true").split()
+        )
 
-    def journal(self, project: str = PROJECT) -> list[dict[str, Any]]:
+    def journal(self, project: str = "") -> list[dict[str, Any]]:
         """What the newest transaction wrote down so far."""
         names = self.journals(project)
         if not names:
             return []
-        text = self.shell(f"tr -d '\\0' < /var/lib/moorage/{project}/transactions/{names[-1]}")
+        text = self.shell(f"tr -d '\\0' < /var/lib/moorage/{project or self.project}/transactions/{names[-1]}")
         return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
