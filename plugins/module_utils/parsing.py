@@ -13,7 +13,7 @@ from .stack import Gateway, GatewayCheck, HttpCheck, Port, Probe, Route, Service
 from .units import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 GENERATED = "generated"
 
@@ -47,13 +47,14 @@ def parse(model: Mapping[str, Any], extension: Mapping[str, Any], folder: str) -
         for name, block in top.get("gateways", {}).items()
         if block["service"] in services
     }
+    networks = _used(model.get("networks"), {key for s in services.values() for key in s.networks})
     return Stack(
         project=str(model["name"]),
         title=top.get("title", str(model["name"])),
         layers=tuple(top.get("layers", ())),
         services=services,
         gateways=gateways,
-        networks=_used(model.get("networks"), {key for s in services.values() for key in s.networks}),
+        networks=networks,
         volumes=_used(model.get("volumes"), _volume_keys(services)),
         checks=tuple(
             GatewayCheck(check["name"], check["through"], _http(check["http"]))
@@ -63,7 +64,23 @@ def parse(model: Mapping[str, Any], extension: Mapping[str, Any], folder: str) -
         keep_releases=top.get("releases", {}).get("keep", 5),
         hooks={kind: file for kind, file in top.get("hooks", {}).items() if kind != "timeout"},
         hook_seconds=seconds(top.get("hooks", {}).get("timeout", "5m")),
+        legacy_networks=_legacy(top.get("networks", {}).get("legacy", ()), networks),
     )
+
+
+def _legacy(names: Iterable[str], networks: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return the networks to be given up; one that a service is still to be on cannot be."""
+    used = {str(block["name"]): key for key, block in networks.items()}
+    for name in names:
+        if name in used:
+            raise MoorageError(
+                "a network of the stack is called a legacy one",
+                key=f"{KEY}.networks.legacy",
+                found=f"{name}, which is networks.{used[name]}",
+                expected="networks that no service is on any more",
+                fix=f"give networks.{used[name]} another name, or take {name} off the list",
+            )
+    return tuple(names)
 
 
 def _used(declared: Any, keys: set[str]) -> dict[str, Mapping[str, Any]]:

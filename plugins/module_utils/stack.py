@@ -131,6 +131,7 @@ class Stack:
     keep_releases: int = 5
     hooks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     hook_seconds: float = 300.0
+    legacy_networks: tuple[str, ...] = ()
 
     def start_layers(self, after: Mapping[str, set[str]] | None = None) -> Iterator[list[str]]:
         """Yield the services in dependency order; those of one list do not depend on each other.
