@@ -80,6 +80,8 @@ def _references(
             yield f"{place}.layer", block["layer"], layers
         if "reload" in block:
             yield f"{place}.reload", service, {gateway["service"] for gateway in top.get("gateways", {}).values()}
+        if "api_key" in block.get("bootstrap", {}):
+            yield f"{place}.bootstrap.api_key", block["bootstrap"]["api_key"], set(top.get("secrets", {}))
         yield from _route_references(top, block, place)
         for index, probe in enumerate(block.get("probes", [])):
             for target in probe.get("reaches", []):

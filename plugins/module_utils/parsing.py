@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import bootstrap
 from .errors import MoorageError
 from .extension import KEY
 from .stack import Gateway, GatewayCheck, HttpCheck, Port, Probe, Route, Service, Stack
@@ -125,6 +126,7 @@ def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waite
         stable_seconds=seconds(block["stable_for"]) if "stable_for" in block else _stable_seconds(body),
         reload_signal=block.get("reload", {}).get("signal", ""),
         one_shot=name in waited_for,
+        bootstrap=bootstrap.parse(block["bootstrap"]) if "bootstrap" in block else None,
     )
 
 

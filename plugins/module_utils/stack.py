@@ -13,6 +13,8 @@ from .errors import MoorageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from .bootstrap import Bootstrap
+
 DEFAULT_STABLE_SECONDS = 10.0
 DEFAULT_DEADLINE_SECONDS = 60.0
 
@@ -105,6 +107,7 @@ class Service:
     stable_seconds: float = DEFAULT_STABLE_SECONDS
     reload_signal: str = ""
     one_shot: bool = False
+    bootstrap: Bootstrap | None = None
 
 
 @dataclasses.dataclass(frozen=True)

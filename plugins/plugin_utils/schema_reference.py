@@ -21,6 +21,7 @@ HEADINGS = {
     "route": "`routes[]`",
     "probe": "`probes[]`",
     "http": "`http`",
+    "bootstrap": "`bootstrap`",
 }
 _HEAD = ["| key | value | default | meaning |", "|---|---|---|---|"]
 

@@ -127,6 +127,7 @@ def load_stack(path: Path, overlays: Sequence[str] = ()) -> StackFolder:
         error.file = str(path / _file_of(documents, error.key))
         raise
     _check_hooks(path, documents, merged)
+    _check_sql_files(path, documents, merged)
     name = next(
         (str(document["name"]) for document in documents.values() if document.get("name")),
         path.resolve().name,
@@ -177,6 +178,17 @@ def _check_hooks(path: Path, documents: dict[str, dict[str, Any]], merged: dict[
                 "no such file", file=str(path / _file_of(documents, key)), key=key, found=file,
                 expected="a program below the stack's files/ or templates/",
             )  # fmt: skip
+
+
+def _check_sql_files(path: Path, documents: dict[str, dict[str, Any]], merged: dict[str, Any]) -> None:
+    for service, body in merged.get("services", {}).items():
+        key = f"services.{service}.{extension.KEY}.bootstrap.sql.files"
+        for pattern in body[extension.KEY].get("bootstrap", {}).get("sql", {}).get("files", []):
+            if not any(path.glob(pattern)) and not any(path.glob(f"{pattern}.j2")):
+                raise MoorageError(
+                    "no such file", file=str(path / _file_of(documents, key)), key=key, found=pattern,
+                    expected="SQL files below the stack's files/ or templates/",
+                )  # fmt: skip
 
 
 def _file_of(documents: dict[str, dict[str, Any]], key: str) -> str:
