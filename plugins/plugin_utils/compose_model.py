@@ -4,7 +4,7 @@
 """A stack's model as its files' own YAML tells it, where no Compose is at hand.
 
 Documentation and checks use it. A deploy never does: there ``docker compose config`` on the host has the
-word, which also knows ``extends``, ``include`` and every rule of merging.
+word, which also knows ``include`` and every rule of merging.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils.secret_store import marker
 
+from . import extends
 from .interpolation import substitute
 
 if TYPE_CHECKING:
     from .stack_folder import StackFolder
 
 FOLDER = "/candidate"
-_REPLACED = ("command", "entrypoint", "test")
 
 
 def compose_model(
@@ -38,7 +38,7 @@ def compose_model(
         MoorageError: A required variable has no value.
     """
     documents: list[dict[str, Any]] = list(folder.documents.values())
-    merged: dict[str, Any] = functools.reduce(_merged, documents, {})
+    merged: dict[str, Any] = functools.reduce(extends.merged, documents, {})
     values = {**{name: marker(name) for name in folder.secrets}, **(environment or {})}
     enabled = {
         name: body or {} for name, body in (merged.get("services") or {}).items() if _enabled(body or {}, profiles)
@@ -55,15 +55,6 @@ def compose_model(
         },
         "secrets": _filled(merged.get("secrets") or {}, values),
     }
-
-
-def _merged(base: Any, overlay: Any, key: str = "") -> Any:
-    if isinstance(base, Mapping) and isinstance(overlay, Mapping):
-        both = {name: _merged(base[name], overlay[name], name) for name in base if name in overlay}
-        return {**base, **overlay, **both}
-    if isinstance(base, list) and isinstance(overlay, list) and key not in _REPLACED:
-        return base + [entry for entry in overlay if entry not in base]
-    return overlay
 
 
 def _enabled(body: Mapping[str, Any], profiles: Collection[str]) -> bool:
@@ -90,7 +81,7 @@ def _service(body: dict[str, Any]) -> dict[str, Any]:
     depends = body.get("depends_on") or {}
     networks = body.get("networks") or {"default": None}
     return {
-        **body,
+        **{key: value for key, value in body.items() if key != "extends"},
         "depends_on": {name: {"condition": "service_started"} for name in depends}
         if isinstance(depends, list)
         else depends,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils import extension
 
-from . import compose_file
+from . import extends
 from .interpolation import variables
 from .stack_folder import BASE_NAMES, load_stack
 
@@ -51,7 +51,7 @@ def render(path: Path) -> str:
     secrets: dict[str, dict[str, Any]] = {}
     title = path.resolve().name
     for file in compose_files(path):
-        document = compose_file.read(file)
+        document = extends.read(file)
         block = document.get(extension.KEY) or {}
         title = block.get("title", title)
         secrets.update(block.get("secrets", {}))

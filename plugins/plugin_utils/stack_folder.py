@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.moorage.stacks.plugins.module_utils import extension
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
-from . import compose_file, schema
+from . import extends, schema
 from .referenced_files import referenced
 
 if TYPE_CHECKING:
@@ -107,15 +107,14 @@ def load_stack(path: Path, overlays: Sequence[str] = ()) -> StackFolder:
             fix="give -s the path of the folder, or the name of one below stacks/",
         )
     base = next((path / name for name in BASE_NAMES if (path / name).is_file()), None)
-    chosen = [_overlay(path, name) for name in overlays]
-    documents = {file.name: compose_file.read(file) for file in ([base] if base else []) + chosen}
-    if chosen and all(_standalone(documents[file.name]) for file in chosen):
-        files = chosen
-    elif base is None:
-        raise MoorageError("no Compose file", file=str(path), expected=" or ".join(BASE_NAMES))
-    else:
-        files = [base, *chosen]
-    documents = {file.name: documents[file.name] for file in files}
+    chosen: dict[Path, dict[str, Any]] = {}
+    for name in overlays:
+        _choose(path, name, chosen)
+    if not chosen or not all(_own(document).get("standalone") is True for document in chosen.values()):
+        if base is None:
+            raise MoorageError("no Compose file", file=str(path), expected=" or ".join(BASE_NAMES))
+        chosen = {base: extends.read(base), **chosen}
+    documents = {file.name: document for file, document in chosen.items()}
     merged: dict[str, Any] = {}
     for document in documents.values():
         merged = extension.merge(merged, extension.extract(document))
@@ -132,7 +131,7 @@ def load_stack(path: Path, overlays: Sequence[str] = ()) -> StackFolder:
         (str(document["name"]) for document in documents.values() if document.get("name")),
         path.resolve().name,
     )
-    return StackFolder(path.resolve().name, name, path, tuple(files), documents, merged, services)
+    return StackFolder(path.resolve().name, name, path, tuple(chosen), documents, merged, services)
 
 
 def _overlay(path: Path, name: str) -> Path:
@@ -149,9 +148,23 @@ def _overlay(path: Path, name: str) -> Path:
     )
 
 
-def _standalone(document: dict[str, Any]) -> bool:
+def _choose(path: Path, name: str, chosen: dict[Path, dict[str, Any]], behind: tuple[str, ...] = ()) -> None:
+    """Add an overlay to the chosen ones, each overlay that it requires before it."""
+    file = _overlay(path, name)
+    if name in behind:
+        raise MoorageError("overlays require each other", file=str(file), found=" -> ".join((*behind, name)))
+    if file in chosen:
+        return
+    document = extends.read(file)
+    required = _own(document).get("requires", [])
+    for other in required if isinstance(required, list) else []:
+        _choose(path, str(other), chosen, (*behind, name))
+    chosen[file] = document
+
+
+def _own(document: dict[str, Any]) -> dict[str, Any]:
     block = document.get(extension.KEY)
-    return isinstance(block, dict) and block.get("standalone") is True
+    return block if isinstance(block, dict) else {}
 
 
 def _validate(path: Path, documents: dict[str, dict[str, Any]], merged: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,7 @@ def update(text: str, path: Path) -> str:
 
 def model(folder: StackFolder) -> Stack:
     """Return the stack with all its profiles, variables at their defaults; a required one stands as it is."""
-    text = "\n".join(file.read_text(encoding="utf-8") for file in folder.compose_files)
+    text = json.dumps(list(folder.documents.values()), default=str)
     required = {variable.name: f"${{{variable.name}}}" for variable in variables(text) if variable.required}
     return parse(compose_model(folder, profiles="*", environment=required), folder.extension, FOLDER)
 

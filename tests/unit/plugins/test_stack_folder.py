@@ -89,6 +89,51 @@ def test_standalone_overlays_leave_the_base_out(tmp_path: Path) -> None:
     assert load_stack(folder, ["ml", "plain"]).services == ("web", "trainer", "extra")
 
 
+def test_an_overlay_brings_those_that_it_requires(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "mine",
+        {
+            "compose.yaml": "services: {web: {image: x}}\n",
+            "compose.new.yaml": "x-moorage: {standalone: true}\nservices: {api: {image: y}}\n",
+            "compose.trace.yaml": "x-moorage: {requires: [new]}\nservices: {jaeger: {image: z}}\n",
+            "compose.full.yaml": "x-moorage: {requires: [trace, new]}\n",
+        },
+    )
+
+    assert load_stack(folder, ["new"]).services == ("api",)
+    assert load_stack(folder, ["trace"]).services == ("web", "api", "jaeger")
+    files = [file.name for file in load_stack(folder, ["full", "trace"]).compose_files]
+    assert files == ["compose.yaml", "compose.new.yaml", "compose.trace.yaml", "compose.full.yaml"]
+
+
+def test_a_service_has_what_it_extends(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "mine",
+        {
+            "shared.yaml": (
+                "services:\n"
+                "  any: {restart: always, x-own: lost, command: [a], ports: ['1:1']}\n"
+                "  web: {extends: any, image: 'x:${TAG:-1}', command: [b], environment: {A: one, B: two}}\n"
+            ),
+            "compose.yaml": (
+                "services: {web: {extends: {file: shared.yaml, service: web}, ports: ['2:2'], environment: {A: 1}}}\n"
+            ),
+        },
+    )
+
+    stack = load_stack(folder)
+
+    body = stack.documents["compose.yaml"]["services"]["web"]
+    assert {key: value for key, value in body.items() if key != "extends"} == {
+        "restart": "always",
+        "command": ["b"],
+        "ports": ["1:1", "2:2"],
+        "image": "x:${TAG:-1}",
+        "environment": {"A": 1, "B": "two"},
+    }
+    assert sorted(stack.content()) == ["compose.yaml", "shared.yaml"]
+
+
 def test_content_is_what_belongs_to_the_stack(tmp_path: Path) -> None:
     folder = write(
         tmp_path / "mine",
