@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from . import engine, file_sets, gateway, places, registry, secret_store
 from .candidate import FOLDER, Candidate
 from .errors import PREFLIGHT, MoorageError
-from .parsing import GENERATED, parse
+from .gateway_parsing import GENERATED
+from .parsing import parse
 from .release import Image, LiveSet, Release, checksum
 
 if TYPE_CHECKING:

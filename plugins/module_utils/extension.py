@@ -44,6 +44,11 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return next(iter(difflib.get_close_matches(name, sorted(valid), n=1)), "")
 
 
+def default_gateway(gateways: Mapping[str, Any]) -> str:
+    """Return the gateway of a route that names none: the first one that is not in front of another."""
+    return next((name for name, block in gateways.items() if "in_front_of" not in block), "")
+
+
 def check_references(extension: Mapping[str, Any], services: Iterable[str]) -> None:
     """Check that every name inside ``x-moorage`` stands for something.
 
@@ -95,7 +100,13 @@ def _top_references(
         if "postgres" in secret:
             yield f"{KEY}.secrets.{name}.postgres.service", secret["postgres"]["service"], services
     for name, gateway in top.get("gateways", {}).items():
-        yield f"{KEY}.gateways.{name}.service", gateway["service"], services
+        place = f"{KEY}.gateways.{name}"
+        yield f"{place}.service", gateway["service"], services
+        if "in_front_of" in gateway:
+            yield f"{place}.in_front_of", gateway["in_front_of"], gateways - {name}
+        for group, users in gateway.get("basic_auth", {}).items():
+            for user, secret in users.items():
+                yield f"{place}.basic_auth.{group}.{user}", secret, set(top.get("secrets", {}))
     for index, check in enumerate(top.get("verify", [])):
         yield f"{KEY}.verify[{index}].through", check["through"], gateways
 
@@ -105,8 +116,8 @@ def _route_references(
 ) -> Iterator[tuple[str, str, set[str]]]:
     gateways = top.get("gateways", {})
     for index, route in enumerate(block.get("routes", [])):
-        gateway = route.get("gateway", next(iter(gateways), ""))
+        gateway = route.get("gateway", default_gateway(gateways))
         yield f"{place}.routes[{index}].gateway", gateway, set(gateways)
-        if "rate_limit" in route:
-            limits = gateways.get(gateway, {}).get("rate_limits", {})
-            yield f"{place}.routes[{index}].rate_limit", route["rate_limit"], set(limits)
+        for key, names in (("rate_limit", "rate_limits"), ("auth", "basic_auth")):
+            if key in route:
+                yield f"{place}.routes[{index}].{key}", route[key], set(gateways.get(gateway, {}).get(names, {}))

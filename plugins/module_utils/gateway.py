@@ -207,9 +207,9 @@ def _location(route: Route, gateway: Gateway) -> list[str]:
         lines.append(f"client_max_body_size {route.max_body};")
     if not route.buffering:
         lines += ["gzip off;", "proxy_buffering off;", "proxy_cache off;"]
-    if route.path.endswith("/") and route.path != "/":
-        # (?s): without it a %0a in the path defeats the strip
-        lines.append(f"rewrite (?s)^{re.escape(route.path)}(.*)$ /$1 break;")
+    if route.path != route.backend_path:
+        # (?s): without it a %0a in the path would leave the prefix on
+        lines.append(f"rewrite (?s)^{re.escape(route.path)}(.*)$ {route.backend_path}$1 break;")
     lines.append(f"proxy_pass http://{variable}:{route.port};")
     return [f"location {route.path} {{", *_indent(lines), "}"]
 

@@ -172,9 +172,8 @@ def _routed(release: Release, gateway: Gateway) -> list[str]:
     found = []
     for route in gateway.routes:
         for probe in release.stack.services[route.service].probes:
-            if probe.http and probe.port == route.port:
-                strip = route.path.endswith("/") and route.path != "/"
-                found.append(route.path + probe.http.path[1:] if strip else probe.http.path)
+            if probe.http and probe.port == route.port and probe.http.path.startswith(route.backend_path):
+                found.append(route.path + probe.http.path[len(route.backend_path) :])
                 break
     return found
 

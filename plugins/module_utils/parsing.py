@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import bootstrap
+from . import bootstrap, gateway_parsing
 from .errors import MoorageError
 from .extension import KEY
-from .stack import Gateway, GatewayCheck, HttpCheck, Port, Probe, Route, Service, Stack
+from .stack import GatewayCheck, HttpCheck, Port, Probe, Service, Stack
 from .units import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-GENERATED = "generated"
 
 
 def parse(model: Mapping[str, Any], extension: Mapping[str, Any], folder: str) -> Stack:
@@ -43,11 +41,7 @@ def parse(model: Mapping[str, Any], extension: Mapping[str, Any], folder: str) -
     }
     if not services:
         raise MoorageError("no service is enabled", expected="at least one", fix="choose a --profile")
-    gateways = {
-        name: _gateway(name, block, services, extension, folder)
-        for name, block in top.get("gateways", {}).items()
-        if block["service"] in services
-    }
+    gateways = gateway_parsing.gateways(services, extension, folder)
     networks = _used(model.get("networks"), {key for s in services.values() for key in s.networks})
     return Stack(
         project=str(model["name"]),
@@ -122,7 +116,7 @@ def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waite
         networks=() if body.get("network_mode") else tuple(sorted(body.get("networks") or ["default"])),
         ports=tuple(_ports(name, body)),
         probes=tuple(_probes(block, body)),
-        routes=tuple(_route(name, route) for route in block.get("routes", [])),
+        routes=tuple(gateway_parsing.route(name, route) for route in block.get("routes", [])),
         stable_seconds=seconds(block["stable_for"]) if "stable_for" in block else _stable_seconds(body),
         reload_signal=block.get("reload", {}).get("signal", ""),
         one_shot=name in waited_for,
@@ -200,61 +194,3 @@ def _probe(entry: Mapping[str, Any]) -> Probe:
 
 def _http(block: Mapping[str, Any]) -> HttpCheck:
     return HttpCheck(block["path"], block.get("port"), block.get("status", 200), block.get("json", {}))
-
-
-def _route(service: str, block: Mapping[str, Any]) -> Route:
-    options = {key: value for key, value in block.items() if key not in ("path", "port", "gateway")}
-    return Route(path=block["path"], service=service, port=block["port"], **options)
-
-
-def _gateway(
-    name: str,
-    block: Mapping[str, Any],
-    services: Mapping[str, Service],
-    extension: Mapping[str, Any],
-    folder: str,
-) -> Gateway:
-    service = services[block["service"]]
-    source = f"{folder}/{GENERATED}/{name}"
-    mount = next((m["target"] for m in service.body.get("volumes") or [] if m.get("source") == source), "")
-    if not mount:
-        raise MoorageError(
-            "the gateway does not mount its configuration",
-            key=f"services.{service.name}.volumes",
-            expected=f"./{GENERATED}/{name}:/etc/gateway:ro",
-        )
-    first = next(iter(extension[KEY]["gateways"]))
-    routes = [
-        route
-        for owner in services.values()
-        for route, entry in zip(owner.routes, extension["services"].get(owner.name, {}).get(KEY, {}).get("routes", []))
-        if entry.get("gateway", first) == name
-    ]
-    _check_paths(name, routes)
-    options = {
-        key: block[key]
-        for key in ("health", "discovery", "security_headers", "max_body", "rate_limits")
-        if key in block
-    }
-    return Gateway(
-        name=name,
-        service=service.name,
-        listen=block.get("listen", 80),
-        mount=mount,
-        server_names=tuple(block.get("server_names", ())),
-        routes=tuple(sorted(routes, key=lambda route: route.path)),
-        **options,
-    )
-
-
-def _check_paths(gateway: str, routes: list[Route]) -> None:
-    owners: dict[str, str] = {}
-    for route in routes:
-        if other := owners.get(route.path):
-            raise MoorageError(
-                f"two routes of the gateway {gateway} have the same path",
-                key=f"services.{route.service}.{KEY}.routes",
-                found=f"{route.path}, also of {other}",
-                expected="a path of its own for each route",
-            )
-        owners[route.path] = route.service

@@ -47,7 +47,7 @@ class Probe:
 
 @dataclasses.dataclass(frozen=True)
 class Route:
-    """A prefix of a gateway and the service that answers it."""
+    """A prefix of a gateway and the service that answers it; ``upstream_path`` takes the prefix's place there."""
 
     path: str
     service: str
@@ -57,11 +57,31 @@ class Route:
     buffering: bool = True
     rate_limit: str = ""
     max_body: str = ""
+    upstream_path: str = ""
+    auth: str = ""
+
+    @property
+    def backend_path(self) -> str:
+        """What stands on the backend in place of the prefix."""
+        return self.upstream_path or ("/" if self.path.endswith("/") else self.path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Static:
+    """Files of the stack that a gateway serves below ``path``; ``fallback`` answers for what is not there."""
+
+    root: str
+    path: str = "/"
+    fallback: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Gateway:
-    """An nginx service and what it serves; ``mount`` is where its configuration folder lies inside."""
+    """An nginx service and what it serves; ``mount`` is where its configuration folder lies inside.
+
+    One that is ``in_front_of`` another passes on to it what no route of its own takes. ``basic_auth`` holds, by the
+    name that routes use, the secret of each user.
+    """
 
     name: str
     service: str
@@ -75,6 +95,9 @@ class Gateway:
     rate_limits: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     resolver: str = "127.0.0.11"  # Docker's own name server, in every container
     routes: tuple[Route, ...] = ()
+    static: Static | None = None
+    basic_auth: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    in_front_of: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils import extension, gateway
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
-from ansible_collections.moorage.stacks.plugins.module_utils.parsing import GENERATED, parse
+from ansible_collections.moorage.stacks.plugins.module_utils.gateway_parsing import GENERATED
+from ansible_collections.moorage.stacks.plugins.module_utils.parsing import parse
 
 from . import schema
 

@@ -127,6 +127,7 @@ def load_stack(path: Path, overlays: Sequence[str] = ()) -> StackFolder:
         raise
     _check_hooks(path, documents, merged)
     _check_sql_files(path, documents, merged)
+    _check_static(path, documents, merged)
     name = next(
         (str(document["name"]) for document in documents.values() if document.get("name")),
         path.resolve().name,
@@ -202,6 +203,20 @@ def _check_sql_files(path: Path, documents: dict[str, dict[str, Any]], merged: d
                     "no such file", file=str(path / _file_of(documents, key)), key=key, found=pattern,
                     expected="SQL files below the stack's files/ or templates/",
                 )  # fmt: skip
+
+
+def _check_static(path: Path, documents: dict[str, dict[str, Any]], merged: dict[str, Any]) -> None:
+    for name, block in merged.get(extension.KEY, {}).get("gateways", {}).items():
+        key = f"{extension.KEY}.gateways.{name}.static"
+        static = block.get("static", {})
+        wanted = [static["root"], static["root"] + static.get("fallback", "")] if static else []
+        for missing in [
+            place for place in wanted if not (path / place).exists() and not (path / f"{place}.j2").exists()
+        ]:
+            raise MoorageError(
+                "no such file", file=str(path / _file_of(documents, key)), key=key, found=missing,
+                expected="a folder below the stack's files/ or templates/, and a file in it for the fallback",
+            )  # fmt: skip
 
 
 def _file_of(documents: dict[str, dict[str, Any]], key: str) -> str:

@@ -92,16 +92,22 @@ def _routes(stack: Stack, folder: StackFolder) -> str:  # noqa: ARG001
     for gateway in stack.gateways.values():
         for route in gateway.routes:
             rows.append((f"`{route.path}`", f"`{route.service}:{route.port}`", route.timeout or "60s", _traits(route)))
-        rows.append((f"`{gateway.health}`", f"`{gateway.service}` itself", "-", '`{"status": "ok"}`'))
+        if gateway.static:
+            fallback = f"`{gateway.static.fallback}` for what is not there" if gateway.static.fallback else "-"
+            rows.append((f"`{gateway.static.path}`", f"`./{gateway.static.root}`", "-", fallback))
+        if gateway.health:
+            rows.append((f"`{gateway.health}`", f"`{gateway.service}` itself", "-", '`{"status": "ok"}`'))
         if gateway.discovery:
             rows.append((f"`{gateway.discovery}`", f"`{gateway.service}` itself", "-", "enabled services and routes"))
+        if gateway.in_front_of:
+            rows.append(("everything else", f"gateway `{gateway.in_front_of}`", "-", f"by `{gateway.service}`"))
     return _table(("Path", "Leads to", "Time-out", "Notes"), rows)
 
 
 def _traits(route: Route) -> str:
     traits = []
-    if route.path.endswith("/") and route.path != "/":
-        traits.append("the path is taken off")
+    if route.path != route.backend_path:
+        traits.append("the path is taken off" if route.backend_path == "/" else f"is `{route.backend_path}` there")
     if route.websocket:
         traits.append("WebSocket")
     if not route.buffering:
@@ -110,6 +116,8 @@ def _traits(route: Route) -> str:
         traits.append(f"bodies up to {route.max_body}")
     if route.rate_limit:
         traits.append(f"rate limit `{route.rate_limit}`")
+    if route.auth:
+        traits.append(f"password of `{route.auth}`")
     return ", ".join(traits) or "-"
 
 

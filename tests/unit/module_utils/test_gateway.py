@@ -91,6 +91,23 @@ def test_a_route_with_a_slash_at_its_end_strips_its_path() -> None:
     assert "proxy_pass http://$backend_web:81;" in location(text, "/plain")
 
 
+@pytest.mark.parametrize(
+    ("path", "upstream", "rewrite"),
+    [
+        ("/api/", "/api/", ""),
+        ("/api/", "/v1.0/", r"rewrite (?s)^/api/(.*)$ /v1.0/$1 break;"),
+        ("/ws", "/socket", r"rewrite (?s)^/ws(.*)$ /socket$1 break;"),
+        ("/", "/app/", r"rewrite (?s)^/(.*)$ /app/$1 break;"),
+        ("/", "", ""),
+    ],
+)
+def test_what_takes_the_prefixs_place(path: str, upstream: str, rewrite: str) -> None:
+    found = location(conf(Route(path, "web", 80, upstream_path=upstream)), path)
+
+    assert rewrite in found
+    assert found.count("rewrite") == bool(rewrite)
+
+
 def test_the_whole_site_may_be_one_route() -> None:
     text = conf(Route("/", "web", 80))
 
