@@ -88,6 +88,8 @@ def _references(
         if "api_key" in block.get("bootstrap", {}):
             yield f"{place}.bootstrap.api_key", block["bootstrap"]["api_key"], set(top.get("secrets", {}))
         yield from _route_references(top, block, place)
+        if "token" in block.get("metrics", {}):
+            yield f"{place}.metrics.token", block["metrics"]["token"], set(top.get("secrets", {}))
         for index, probe in enumerate(block.get("probes", [])):
             for target in probe.get("reaches", []):
                 yield f"{place}.probes[{index}].reaches", target.rsplit(":", 1)[0], services
@@ -109,6 +111,23 @@ def _top_references(
                 yield f"{place}.basic_auth.{group}.{user}", secret, set(top.get("secrets", {}))
     for index, check in enumerate(top.get("verify", [])):
         yield f"{KEY}.verify[{index}].through", check["through"], gateways
+    yield from _monitoring_references(top, services)
+
+
+def _monitoring_references(top: Mapping[str, Any], services: set[str]) -> Iterator[tuple[str, str, set[str]]]:
+    block, place = top.get("monitoring", {}), f"{KEY}.monitoring"
+    for name, part in block.items():
+        if "service" in part:
+            yield f"{place}.{name}.service", part["service"], services
+    for name in ("loki", "alloy"):
+        if "logs" in block:
+            yield f"{place}.logs.{name}.service", block["logs"][name]["service"], services
+    receiver, place = block.get("alertmanager", {}).get("receiver", {}), f"{place}.alertmanager.receiver"
+    secrets = set(top.get("secrets", {}))
+    if "webhook_secret" in receiver:
+        yield f"{place}.webhook_secret", receiver["webhook_secret"], secrets
+    if "password" in receiver.get("email", {}):
+        yield f"{place}.email.password", receiver["email"]["password"], secrets
 
 
 def _route_references(

@@ -9,6 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from .errors import MoorageError
+from .monitoring import Metrics, Monitoring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -131,6 +132,7 @@ class Service:
     reload_signal: str = ""
     one_shot: bool = False
     bootstrap: Bootstrap | None = None
+    metrics: Metrics | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +160,7 @@ class Stack:
     hooks: Mapping[str, str] = dataclasses.field(default_factory=dict)
     hook_seconds: float = 300.0
     legacy_networks: tuple[str, ...] = ()
+    monitoring: Monitoring = dataclasses.field(default_factory=Monitoring)
 
     def start_layers(self, after: Mapping[str, set[str]] | None = None) -> Iterator[list[str]]:
         """Yield the services in dependency order; those of one list do not depend on each other.

@@ -18,6 +18,7 @@ HEADINGS = {
     "service": "In a service",
     "secret": "`secrets.NAME`",
     "gateway": "`gateways.NAME`",
+    "monitoring": "`monitoring`",
     "route": "`routes[]`",
     "probe": "`probes[]`",
     "http": "`http`",
