@@ -11,7 +11,11 @@ OBERACONNECT = {
     "registry.example.com/oberaconnect/rag-engine:broken": application("oberaconnect", "rag-engine", "broken", "500"),
 }
 
+# for tests of what stands before an application
+ECHO = "registry.example.com/lab/echo:1.0"
+
 APPLICATIONS: dict[str, Recipe] = {
+    ECHO: application("lab", "echo", "1.0"),
     **OBERACONNECT,
 }
 

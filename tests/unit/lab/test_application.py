@@ -5,18 +5,21 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from moorage.lab.images.application.lab_application import (
     dependencies,
+    echo,
     faults,
     n8n,
     oberaconnect,
     qdrant,
     server,
 )
+from tests.servers.websocket import WebSocket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,3 +180,37 @@ def test_n8n_refuses_another_encryption_key(tmp_path: Path) -> None:
     assert "first" not in settings.read_text()
     with pytest.raises(SystemExit, match="Mismatching encryption keys"):
         n8n.check_key(settings, "second")
+
+
+@pytest.fixture
+def echoing() -> Iterator[Served]:
+    served = Served(echo.application())
+    yield served
+    served.listener.shutdown()
+
+
+def test_a_websocket_says_everything_back(echoing: Served) -> None:
+    with WebSocket("127.0.0.1", echoing.listener.server_port, "/ws") as connection:
+        assert connection.status == 101
+        assert [connection.ask(text) for text in ("one", "zwei: ü")] == ["one", "zwei: ü"]
+    assert echoing.ask("GET", "/ws")[0] == 426
+
+
+def test_events_come_one_by_one(echoing: Served) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", echoing.listener.server_port, timeout=5)
+    connection.request("GET", "/events?count=3&seconds=0.2")
+    answer = connection.getresponse()
+    first = (answer.read1(100), time.monotonic())
+    rest = (answer.read(), time.monotonic())
+    assert first[0] == b"id: 0\ndata: 0\n\n"
+    assert rest[0] == b"id: 1\ndata: 1\n\nid: 2\ndata: 2\n\n"
+    assert rest[1] - first[1] > 0.3
+    assert echoing.ask("GET", "/events?count=0")[0] == 400
+
+
+def test_an_echo_tells_what_reached_it(echoing: Served) -> None:
+    status, told = echoing.ask("POST", "/v1/whoami?a=1", {"x": 1}, {"X-Own": "y"})
+    assert (status, told["path"], told["query"], told["bytes"]) == (200, "/v1/whoami", {"a": "1"}, 8)
+    assert told["headers"]["x-own"] == "y"
+    assert told["instance"]
+    assert echoing.ask("GET", "/status/503") == (503, {"from": "the application"})

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from . import faults, n8n, oberaconnect, qdrant
+from . import echo, faults, n8n, oberaconnect, qdrant
 from .server import Application, serve
 
 
@@ -21,6 +21,8 @@ def application(service: str) -> tuple[Application, int]:
         return qdrant.application(), 6333
     if service == "n8n":
         return n8n.application(), 5678
+    if service == "echo":
+        return echo.application(), 8080
     return oberaconnect.application(service), 8080
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from . import faults
+from . import faults, websocket
 
 MAX_BODY = 128 * 1024 * 1024
 
@@ -41,12 +42,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A status with a body: data becomes JSON, text stays text."""
+    """A status with a body: data becomes JSON, text stays text.
+
+    In a body's place: a `stream` of parts, each sent as it comes, or a `talk` over a WebSocket.
+    """
 
     body: Any
     status: int = HTTPStatus.OK
     kind: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
+    stream: Callable[[], Iterator[str]] | None = None
+    talk: websocket.Talk | None = None
 
     def encoded(self) -> bytes:
         """The body's bytes."""
@@ -159,7 +165,38 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
         except Refusal as refusal:
             self.close_connection = True
             answer = Answer({"error": str(refusal)}, refusal.status)
-        self._send(answer)
+        if answer.talk:
+            self._talk(answer.talk, headers)
+        elif answer.stream:
+            self._stream(answer, answer.stream())
+        else:
+            self._send(answer)
+
+    def _talk(self, talk: websocket.Talk, headers: Mapping[str, str]) -> None:
+        accepted = websocket.accept(headers)
+        if accepted is None:
+            self._send(Answer({"error": "this is a WebSocket"}, HTTPStatus.UPGRADE_REQUIRED))
+            return
+        self.close_connection = True
+        self.send_response(HTTPStatus.SWITCHING_PROTOCOLS)
+        for key, value in accepted.items():
+            self.send_header(key, value)
+        self.end_headers()
+        with contextlib.suppress(OSError):  # the client has gone
+            connection = websocket.Connection(self.rfile, self.wfile)
+            talk(connection)
+            connection.close()
+
+    def _stream(self, answer: Answer, parts: Iterator[str]) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.kind)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # the client has gone
+            for part in parts:
+                data = part.encode()
+                self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+            self.wfile.write(b"0\r\n\r\n")
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         """Every method comes to the same place: the standard library asks for do_GET and so on."""
