@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from moorage.lab.recipe import Recipe, stand_in
 
+
+def exporter(package: str, program: str, port: int, user: str = "nobody") -> Recipe:
+    """The recipe of an exporter that Debian carries."""
+    arguments = {"PACKAGE": package, "PROGRAM": program, "PORT": str(port), "USER": user}
+    return Recipe("monitoring", dockerfile="exporter.Dockerfile", arguments=arguments)
+
+
+MONITORING: dict[str, Recipe] = {
+    # Debian's are 2.53 and 0.28: what both they and upstream's take is what the collection writes
+    "prom/prometheus:v3.14.0": Recipe("monitoring", dockerfile="prometheus.Dockerfile"),
+    # a tag that upstream has; whether it is the newest was not to be found out
+    "prom/alertmanager:v0.29.0": Recipe("monitoring", dockerfile="alertmanager.Dockerfile"),
+    "prom/node-exporter:v1.12.1": exporter("prometheus-node-exporter", "/bin/node_exporter", 9100),
+    "quay.io/prometheuscommunity/postgres-exporter:v0.20.1": exporter(
+        "prometheus-postgres-exporter", "/bin/postgres_exporter", 9187
+    ),
+    "oliver006/redis_exporter:v1.88.0": exporter("prometheus-redis-exporter", "/redis_exporter", 9121, "59000:59000"),
+}
+
 SERVERS: dict[str, Recipe] = {
     "postgres:16-alpine": Recipe("postgres"),
     "redis:7-alpine": Recipe("redis"),
     "nginx:1.30.4-alpine": Recipe("nginx"),
     "qdrant/qdrant:v1.19.0": stand_in("qdrant", "v1.19.0"),
     "docker.n8n.io/n8nio/n8n:2.36.0": stand_in("n8n", "2.36.0"),
+    **MONITORING,
 }

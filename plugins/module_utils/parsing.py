@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import bootstrap, gateway_parsing, monitoring
+from . import bootstrap, gateway_parsing, monitoring_parsing
 from .errors import MoorageError
 from .extension import KEY
+from .monitoring import Metrics
 from .stack import GatewayCheck, HttpCheck, Port, Probe, Service, Stack
 from .units import seconds
 
@@ -60,7 +61,7 @@ def parse(model: Mapping[str, Any], extension: Mapping[str, Any], folder: str) -
         hooks={kind: file for kind, file in top.get("hooks", {}).items() if kind != "timeout"},
         hook_seconds=seconds(top.get("hooks", {}).get("timeout", "5m")),
         legacy_networks=_legacy(top.get("networks", {}).get("legacy", ()), networks),
-        monitoring=monitoring.parse(top.get("monitoring", {}), services, model, f"{folder}/{gateway_parsing.GENERATED}"),
+        monitoring=monitoring_parsing.parse(top.get("monitoring", {}), services, model, folder),
     )
 
 
@@ -122,7 +123,7 @@ def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waite
         reload_signal=block.get("reload", {}).get("signal", ""),
         one_shot=name in waited_for,
         bootstrap=bootstrap.parse(block["bootstrap"]) if "bootstrap" in block else None,
-        metrics=monitoring.Metrics(**block["metrics"]) if "metrics" in block else None,
+        metrics=Metrics(**block["metrics"]) if "metrics" in block else None,
     )
 
 
