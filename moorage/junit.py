@@ -25,18 +25,22 @@ def document(result: Result) -> str:
 
 
 def _add_host(root: ElementTree.Element, host: HostResult) -> None:
-    failed = sum(not check.ok for check in host.checks) + (not host.ok)
+    failed = sum(not (check.ok or check.optional) for check in host.checks) + (not host.ok)
     count = str(len(host.checks) + 1)
     suite = ElementTree.SubElement(root, "testsuite", name=host.name, tests=count, failures=str(failed))
     problem = "" if host.ok else str(host.error.get("message") or host.summary)
     _add_case(suite, f"{host.name} ends well", host.name, 0.0, problem)
     for check in host.checks:
         problem = "" if check.ok else "\n".join(part for part in (check.detail, check.fix) if part) or "failed"
-        _add_case(suite, check.name, f"{host.name}.{check.service or 'stack'}", check.seconds, problem)
+        kind = "skipped" if check.optional else "failure"
+        place = f"{host.name}.{check.service or 'stack'}"
+        _add_case(suite, check.name, place, check.seconds, problem, kind=kind)
 
 
-def _add_case(suite: ElementTree.Element, name: str, classname: str, seconds: float, problem: str) -> None:
+def _add_case(
+    suite: ElementTree.Element, name: str, classname: str, seconds: float, problem: str, *, kind: str = "failure"
+) -> None:
     case = ElementTree.SubElement(suite, "testcase", name=name, classname=classname, time=f"{seconds:.3f}")
     if problem:
-        failure = ElementTree.SubElement(case, "failure", message=problem.splitlines()[0])
+        failure = ElementTree.SubElement(case, kind, message=problem.splitlines()[0])
         failure.text = problem

@@ -31,6 +31,7 @@ class Check:
         detail: What was found.
         fix: What to do about it.
         seconds: How long it took.
+        optional: Whether the stack is complete without the service.
     """
 
     name: str
@@ -39,12 +40,14 @@ class Check:
     detail: str = ""
     fix: str = ""
     seconds: float = 0.0
+    optional: bool = False
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Check:
         """Read what a stack task returned."""
         text = {key: str(data.get(key) or "") for key in ("name", "service", "detail", "fix")}
-        return cls(ok=bool(data.get("ok")), seconds=float(data.get("seconds") or 0.0), **text)
+        seconds = float(data.get("seconds") or 0.0)
+        return cls(ok=bool(data.get("ok")), seconds=seconds, optional=bool(data.get("optional")), **text)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON output."""

@@ -87,7 +87,8 @@ def _show_failed_checks(terminal: Terminal, host: str, checks: list[Check]) -> N
     for check in checks:
         if not check.ok:
             place = f"{check.service}: " if check.service else ""
-            terminal.say(f"{terminal.style('bad', 'failed')} {host}: {place}{check.name}: {check.detail}")
+            word = "failed (optional)" if check.optional else terminal.style("bad", "failed")
+            terminal.say(f"{word} {host}: {place}{check.name}: {check.detail}")
             if check.fix:
                 terminal.say(f"  fix: {check.fix}")
 

@@ -15,7 +15,7 @@ from .errors import LOCKED, PREFLIGHT, MoorageError
 from .inspecting import describe_services, entrances
 from .release import Release, current_number, load
 from .transaction import COMMITTED, EXIT_CODES
-from .verification import Check, fault_summary, verify, wait_for_verdicts
+from .verification import Check, fault_summary, verified_summary, verify, wait_for_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -184,7 +184,7 @@ def _texts_in_force(base: Release) -> dict[str, str]:
 
 def _verified(release: Release, outcome: str) -> Answer:
     checks = verify(release)
-    faults = [check for check in checks if not check.ok]
+    faults = [check for check in checks if check.fault]
     answer: Answer = {
         "checks": [dataclasses.asdict(check) for check in checks],
         "services": describe_services(release),
@@ -195,8 +195,7 @@ def _verified(release: Release, outcome: str) -> Answer:
         answer.update(outcome="unverified", exit_code=1, summary=fault_summary(faults))
         answer["error"] = {"message": fault_summary(faults), "fix": faults[0].fix}
     else:
-        count = len(release.stack.services)
-        answer.update(outcome=outcome, exit_code=0, summary=f"{count}/{count} services verified")
+        answer.update(outcome=outcome, exit_code=0, summary=verified_summary(release, checks))
     return answer
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import audit, engine, history, places, reasons, run_lock, unit
 from .errors import MoorageError
 from .release import DamagedReleaseError, Release, current_number, load
-from .verification import fault_summary, verify
+from .verification import fault_summary, verified_summary, verify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,9 +42,7 @@ def answer_verify(request: Mapping[str, Any]) -> Answer:
     engine.require()
     release = in_force(request["project"])
     checks = verify(release)
-    faults = [check for check in checks if not check.ok]
-    bad = {check.service for check in faults}
-    count = len(release.stack.services)
+    faults = [check for check in checks if check.fault]
     answer: Answer = {
         "outcome": "unverified" if faults else "verified",
         "exit_code": 1 if faults else 0,
@@ -53,11 +51,10 @@ def answer_verify(request: Mapping[str, Any]) -> Answer:
         "checks": [dataclasses.asdict(check) for check in checks],
         "services": describe_services(release),
         "entrances": entrances(release),
-        "summary": f"{count - len(bad & set(release.stack.services))}/{count} services verified",
+        "summary": verified_summary(release, checks),
     }
     if faults:
         details = fault_summary(faults)
-        answer["summary"] += f": {details}"
         answer["error"] = {"message": details, "fix": faults[0].fix}
     return answer
 
@@ -162,7 +159,12 @@ def entrances(release: Release) -> list[dict[str, Any]]:
     for service in release.stack.services.values():
         for probe in service.probes:
             for port in service.ports:
-                if probe.http and port.target == probe.port and service.name not in release.live:
+                if (
+                    probe.http
+                    and probe.http.method == "GET"
+                    and port.target == probe.port
+                    and service.name not in release.live
+                ):
                     found.append(_entrance(service.name, port.host_ip, port.published, probe.http.path))
     return found
 
@@ -172,8 +174,9 @@ def _routed(release: Release, gateway: Gateway) -> list[str]:
     found = []
     for route in gateway.routes:
         for probe in release.stack.services[route.service].probes:
-            if probe.http and probe.port == route.port and probe.http.path.startswith(route.backend_path):
-                found.append(route.path + probe.http.path[len(route.backend_path) :])
+            asked = probe.http if probe.http and probe.http.method == "GET" else None
+            if asked and probe.port == route.port and asked.path.startswith(route.backend_path):
+                found.append(route.path + asked.path[len(route.backend_path) :])
                 break
     return found
 

@@ -11,7 +11,8 @@ from . import bootstrap, gateway_parsing, monitoring_parsing
 from .errors import MoorageError
 from .extension import KEY
 from .monitoring import Metrics
-from .stack import GatewayCheck, HttpCheck, Port, Probe, Service, Stack
+from .probe_parsing import parse_http, parse_probe, parse_websocket
+from .stack import ESSENTIAL, GatewayCheck, Port, Probe, Service, Stack
 from .units import seconds
 
 if TYPE_CHECKING:
@@ -52,11 +53,7 @@ def parse(model: Mapping[str, Any], extension: Mapping[str, Any], folder: str) -
         gateways=gateways,
         networks=networks,
         volumes=_used(model.get("volumes"), _volume_keys(services)),
-        checks=tuple(
-            GatewayCheck(check["name"], check["through"], _http(check["http"]))
-            for check in top.get("verify", [])
-            if check["through"] in gateways
-        ),
+        checks=tuple(_gateway_check(check) for check in top.get("verify", []) if check["through"] in gateways),
         keep_releases=top.get("releases", {}).get("keep", 5),
         hooks={kind: file for kind, file in top.get("hooks", {}).items() if kind != "timeout"},
         hook_seconds=seconds(top.get("hooks", {}).get("timeout", "5m")),
@@ -78,6 +75,12 @@ def _legacy(names: Iterable[str], networks: Mapping[str, Mapping[str, Any]]) -> 
                 fix=f"give networks.{used[name]} another name, or take {name} off the list",
             )
     return tuple(names)
+
+
+def _gateway_check(block: Mapping[str, Any]) -> GatewayCheck:
+    if "http" in block:
+        return GatewayCheck(block["name"], block["through"], http=parse_http(block["http"]))
+    return GatewayCheck(block["name"], block["through"], websocket=parse_websocket(block["websocket"]))
 
 
 def _used(declared: Any, keys: set[str]) -> dict[str, Mapping[str, Any]]:
@@ -113,6 +116,7 @@ def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waite
         image=str(body["image"]),
         body={key: value for key, value in body.items() if not key.startswith("x-")},
         layer=block.get("layer", ""),
+        tier=block.get("tier", ESSENTIAL),
         stateful=block.get("stateful", False),
         depends_on={target: how["condition"] for target, how in (body.get("depends_on") or {}).items()},
         networks=() if body.get("network_mode") else tuple(sorted(body.get("networks") or ["default"])),
@@ -152,7 +156,7 @@ def _ports(name: str, body: Mapping[str, Any]) -> list[Port]:
 
 
 def _probes(block: Mapping[str, Any], body: Mapping[str, Any]) -> list[Probe]:
-    probes = [_probe(entry) for entry in block.get("probes", [])]
+    probes = [parse_probe(entry) for entry in block.get("probes", [])]
     if (body.get("healthcheck") or {}).get("test", ["NONE"])[:1] != ["NONE"]:
         start = seconds((body["healthcheck"]).get("start_period") or "0s")
         probes.insert(0, Probe("health", "health check", deadline=start + 60))
@@ -161,39 +165,3 @@ def _probes(block: Mapping[str, Any], body: Mapping[str, Any]) -> list[Probe]:
             if port.protocol == "tcp":
                 probes.append(Probe("tcp", f"TCP {port.target}", port=port.target))
     return probes
-
-
-def _probe(entry: Mapping[str, Any]) -> Probe:
-    kind = next(name for name in ("http", "tcp", "reaches", "postgres") if name in entry)
-    deadline = seconds(entry["deadline"]) if "deadline" in entry else 60.0
-    if kind == "http":
-        http = _http(entry["http"])
-        name = entry.get("name") or f"GET :{http.port}{http.path}"
-        return Probe(kind, name, deadline, http=http, port=http.port or 0)
-    if kind == "tcp":
-        port = entry["tcp"]["port"]
-        return Probe(kind, entry.get("name") or f"TCP {port}", deadline, port=port)
-    if kind == "reaches":
-        pairs = [target.rsplit(":", 1) for target in entry["reaches"]]
-        targets = tuple((host, int(port)) for host, port in pairs)
-        return Probe(
-            kind,
-            entry.get("name") or f"reaches {', '.join(entry['reaches'])}",
-            deadline,
-            targets=targets,
-        )
-    block = entry["postgres"]
-    query = block.get("query", "select 1")
-    return Probe(
-        kind,
-        entry.get("name") or f"SQL {query}",
-        deadline,
-        user=block["user"],
-        database=block["database"],
-        query=query,
-        writes=block.get("writes", False),
-    )
-
-
-def _http(block: Mapping[str, Any]) -> HttpCheck:
-    return HttpCheck(block["path"], block.get("port"), block.get("status", 200), block.get("json", {}))

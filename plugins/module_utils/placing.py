@@ -107,11 +107,19 @@ class Placing:
                     engine.call("POST", f"/containers/{container['Id']}/stop")
 
     def wait_until_ready(self, release: Release, service: str) -> None:
-        """Wait until a service passes its probes.
+        """Wait until a service passes its probes; an optional one that does not is noted.
 
         Raises:
             MoorageError: It ended, keeps restarting, or its deadline passed; says what its container tells.
         """
+        try:
+            self._wait_until_ready(release, service)
+        except MoorageError as error:
+            if not release.stack.services[service].optional:
+                raise
+            self.note(f"goes on without the optional {error.message.partition('; log: ')[0]}")
+
+    def _wait_until_ready(self, release: Release, service: str) -> None:
         awaited = verification.awaited(release.stack.services[service])
         deadline = max((probe.deadline for probe in awaited), default=60.0)
         end = time.monotonic() + deadline

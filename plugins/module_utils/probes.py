@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from . import engine
 from .network_namespace import inside
+from .websocket import WebSocket
 
 if TYPE_CHECKING:
-    from .stack import HttpCheck, Probe
+    from .stack import HttpCheck, Probe, WebSocketCheck
 
 SECONDS = 5.0
 _BODY_BYTES = 65536
@@ -53,27 +54,56 @@ def _ask(probe: Probe, container: dict[str, Any], others: Containers) -> str:
     address = engine.address(container)
     if not address:
         return f"{probe.name}: its container has no address that this host can reach"
+    return _ask_address(probe, address)
+
+
+def _ask_address(probe: Probe, address: str) -> str:
     if probe.http:
         return http_fault(probe.http, address, probe.port)
+    if probe.websocket:
+        return websocket_fault(probe.websocket, address, probe.port)
     socket.create_connection((address, probe.port), SECONDS).close()
     return ""
 
 
 def http_fault(check: HttpCheck, address: str, port: int) -> str:
-    """Make one GET and compare its answer; return what is wrong, or an empty string."""
+    """Make one request and compare its answer; return what is wrong, or an empty string."""
+    headers = {"Connection": "close", **({"Content-Type": "application/json"} if _is_json(check.body) else {})}
+    body = json.dumps(check.body) if _is_json(check.body) else check.body
+    asked = f"{check.method} {check.path}"
     connection = http.client.HTTPConnection(address, port, timeout=SECONDS)
     try:
-        connection.request("GET", check.path, headers={"Connection": "close"})
+        connection.request(check.method, check.path, body, {**headers, **check.headers})
         response = connection.getresponse()
-        body = _beginning(response)
+        found = _beginning(response)
     except (OSError, http.client.HTTPException) as error:
-        return f"GET {check.path} on port {port}: {_words(error)}"
+        return f"{asked} on port {port}: {_words(error)}"
     finally:
         connection.close()
     if response.status != check.status:
-        text = body[:200].decode(errors="replace").strip()
-        return f"GET {check.path} on port {port} answers {response.status}, not {check.status}: {text}"
-    return json_fault(check, body) if check.json else ""
+        text = found[:200].decode(errors="replace").strip()
+        return f"{asked} on port {port} answers {response.status}, not {check.status}: {text}"
+    return json_fault(check, found) if check.json else ""
+
+
+def _is_json(body: Any) -> bool:
+    return body is not None and not isinstance(body, str)
+
+
+def websocket_fault(check: WebSocketCheck, address: str, port: int) -> str:
+    """Open a WebSocket and wait for the message that is expected; return what is wrong, or an empty string."""
+    asked = f"WebSocket {check.path} on port {port}"
+    received = ""
+    try:
+        with WebSocket(address, port, check.path, SECONDS) as connection:
+            if check.send:
+                connection.send(check.send)
+            end = time.monotonic() + SECONDS
+            while check.expect not in received and time.monotonic() < end:
+                received = connection.receive()
+    except (OSError, http.client.HTTPException) as error:
+        return f"{asked}: {_words(error)}" + (f"; the last message was {received[:100]}" if received else "")
+    return "" if check.expect in received else f"{asked} sends {received[:100]}, not {check.expect}"
 
 
 def _beginning(response: http.client.HTTPResponse) -> bytes:
@@ -93,13 +123,15 @@ def json_fault(check: HttpCheck, body: bytes) -> str:
     try:
         answer = json.loads(body)
     except ValueError:
-        return f"GET {check.path} answers no JSON: {body[:100].decode(errors='replace')}"
+        return f"{check.method} {check.path} answers no JSON: {body[:100].decode(errors='replace')}"
     wrong = {
         key: answer.get(key) if isinstance(answer, dict) else answer
         for key, wanted in check.json.items()
         if not isinstance(answer, dict) or answer.get(key) != wanted
     }
-    return f"GET {check.path} answers {json.dumps(wrong)}, not {json.dumps(dict(check.json))}" if wrong else ""
+    if not wrong:
+        return ""
+    return f"{check.method} {check.path} answers {json.dumps(wrong)}, not {json.dumps(dict(check.json))}"
 
 
 def health_fault(container: dict[str, Any]) -> str:

@@ -18,26 +18,42 @@ if TYPE_CHECKING:
 
 DEFAULT_STABLE_SECONDS = 10.0
 DEFAULT_DEADLINE_SECONDS = 60.0
+# The tiers: a deploy fails with an essential service, and tells of an optional one.
+ESSENTIAL, OPTIONAL = "essential", "optional"
 
 
 @dataclasses.dataclass(frozen=True)
 class HttpCheck:
-    """One HTTP GET and what its answer must be."""
+    """One HTTP request and what its answer must be; a ``body`` that is no text is sent as JSON."""
 
     path: str
     port: int | None = None
     status: int = 200
     json: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    method: str = "GET"
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    body: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class WebSocketCheck:
+    """One WebSocket connection; ``expect`` stands in a message that comes, after ``send`` where that is set."""
+
+    path: str
+    port: int | None = None
+    send: str = ""
+    expect: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """One check of a service: ``kind`` is http, tcp, reaches, postgres, health or port."""
+    """One check of a service: ``kind`` is http, websocket, tcp, reaches, postgres or health."""
 
     kind: str
     name: str
     deadline: float = DEFAULT_DEADLINE_SECONDS
     http: HttpCheck | None = None
+    websocket: WebSocketCheck | None = None
     port: int = 0
     targets: tuple[tuple[str, int], ...] = ()
     user: str = ""
@@ -122,6 +138,7 @@ class Service:
     image: str
     body: Mapping[str, Any]
     layer: str = ""
+    tier: str = ESSENTIAL
     stateful: bool = False
     depends_on: Mapping[str, str] = dataclasses.field(default_factory=dict)
     networks: tuple[str, ...] = ()
@@ -134,14 +151,20 @@ class Service:
     bootstrap: Bootstrap | None = None
     metrics: Metrics | None = None
 
+    @property
+    def optional(self) -> bool:
+        """Whether the stack is complete without it."""
+        return self.tier == OPTIONAL
+
 
 @dataclasses.dataclass(frozen=True)
 class GatewayCheck:
-    """A check of the whole stack through one of its gateways."""
+    """A check of the whole stack through one of its gateways: a request, or a WebSocket."""
 
     name: str
     gateway: str
-    http: HttpCheck
+    http: HttpCheck | None = None
+    websocket: WebSocketCheck | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -178,7 +178,9 @@ class Transaction:
     def _stable(self) -> None:
         """No restart within each touched service's window; then every check of the whole stack passes."""
         touched = {line["what"] for line in self.journal.events("touch")}
-        services = [name for name in self.target.stack.services if name in touched]
+        services = [
+            name for name, service in self.target.stack.services.items() if name in touched and not service.optional
+        ]
         windows = {name: self.target.stack.services[name].stable_seconds for name in services}
         before = self._marks()
         end = time.monotonic() + max(windows.values(), default=0.0)
@@ -204,7 +206,7 @@ class Transaction:
             if engine.invocation() == before:
                 break
             engine.wait_until_back()
-        return [f"{check.service}: {check.name}: {check.detail}" for check in checks if not check.ok]
+        return [f"{check.service}: {check.name}: {check.detail}" for check in checks if check.fault]
 
     def _marks(self) -> dict[str, list[tuple[str, int, str]]]:
         return {

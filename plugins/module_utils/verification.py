@@ -11,10 +11,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import difference, engine, gateway, gateway_host, places, probes
-from .stack import GatewayCheck, HttpCheck, Probe, Service
 
 if TYPE_CHECKING:
     from .release import Release
+    from .stack import GatewayCheck, Probe, Service
 
 _WORKERS = 32
 
@@ -29,6 +29,12 @@ class Check:
     detail: str = ""
     fix: str = ""
     seconds: float = 0.0
+    optional: bool = False
+
+    @property
+    def fault(self) -> bool:
+        """Whether the stack does not work because of it."""
+        return not (self.ok or self.optional)
 
 
 def verify(release: Release) -> list[Check]:
@@ -55,12 +61,24 @@ def verify(release: Release) -> list[Check]:
         Check("files", "", False, f"{path} was changed or removed by hand", "deploy again")
         for path in difference.damaged_files(release)
     ]
-    return found
+    optional = {name for name, service in release.stack.services.items() if service.optional}
+    return [dataclasses.replace(check, optional=check.service in optional) for check in found]
 
 
 def fault_summary(faults: list[Check]) -> str:
     """Return the failed checks in one text, each with its service."""
     return "; ".join(f"{check.service or 'stack'}: {check.name}: {check.detail}" for check in faults)
+
+
+def verified_summary(release: Release, checks: list[Check]) -> str:
+    """Return how many services work, and what is wrong with the others."""
+    faults = [check for check in checks if not check.ok]
+    bad = {check.service for check in faults} & set(release.stack.services)
+    count = len(release.stack.services)
+    summary = f"{count - len(bad)}/{count} services verified"
+    told = fault_summary([check for check in faults if check.fault])
+    aside = fault_summary([check for check in faults if check.optional])
+    return summary + (f": {told}" if told else "") + (f"; optional: {aside}" if aside else "")
 
 
 def _container_fix(reason: str) -> str:
@@ -85,12 +103,17 @@ def _through_gateway(release: Release, check: GatewayCheck, running: probes.Cont
     address, port = gateway_address(release, check.gateway, running)
     detail = "has no running container"
     if address:
-        http = HttpCheck(check.http.path, port, check.http.status, check.http.json)
-        detail = probes.http_fault(http, address, port)
+        detail = _asked(check, address, port)
     return Check(
         check.name, service, not detail, detail,
         f"look at: docker logs of {service}" if detail else "", time.monotonic() - began,
     )  # fmt: skip
+
+
+def _asked(check: GatewayCheck, address: str, port: int) -> str:
+    if check.http:
+        return probes.http_fault(check.http, address, port)
+    return probes.websocket_fault(check.websocket, address, port) if check.websocket else ""
 
 
 def gateway_address(release: Release, name: str, running: probes.Containers) -> tuple[str, int]:

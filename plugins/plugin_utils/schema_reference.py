@@ -22,6 +22,7 @@ HEADINGS = {
     "route": "`routes[]`",
     "probe": "`probes[]`",
     "http": "`http`",
+    "websocket": "`websocket`",
     "bootstrap": "`bootstrap`",
 }
 _HEAD = ["| key | value | default | meaning |", "|---|---|---|---|"]
@@ -62,7 +63,8 @@ def _value(schema: Mapping[str, Any]) -> str:
         return f"see {HEADINGS[_reference(schema)]}"
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
-    kind = {"array": "list", "object": "mapping"}.get(schema["type"], schema["type"])
+    types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    kind = " or ".join({"array": "list", "object": "mapping"}.get(name, name) for name in types)
     inner = schema.get("items") or schema.get("additionalProperties")
     if isinstance(inner, dict) and "$ref" in inner:
         return f"{kind}, see {HEADINGS[_reference(inner)]}"
@@ -72,4 +74,4 @@ def _value(schema: Mapping[str, Any]) -> str:
             if "maximum" in schema
             else f"{kind}, {schema['minimum']} or more"
         )
-    return str(kind)
+    return kind

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 from ansible_collections.moorage.stacks.plugins.module_utils.parsing import parse
-from ansible_collections.moorage.stacks.plugins.module_utils.stack import HttpCheck, Port, Probe, Route, Service
+from ansible_collections.moorage.stacks.plugins.module_utils.stack import (
+    HttpCheck,
+    Port,
+    Probe,
+    Route,
+    Service,
+    WebSocketCheck,
+)
 
 from tests.support import assert_error, cases
 
@@ -30,6 +37,8 @@ def test_defaults() -> None:
 
     assert found.networks == ("default",)
     assert (found.layer, found.stateful, found.stable_seconds, found.one_shot) == ("", False, 10.0, False)
+    assert not found.optional
+    assert service({}, {"tier": "optional"}).optional
     assert (found.ports, found.probes, found.routes, found.reload_signal) == ((), (), (), "")
 
 
@@ -44,6 +53,23 @@ def test_defaults() -> None:
             {"http": {"port": 80, "path": "/", "status": 204, "json": {"a": 1}}, "name": "n", "deadline": "2m"},
             Probe("http", "n", 120.0, http=HttpCheck("/", 80, 204, {"a": 1}), port=80),
         ),
+        (
+            {"http": {"port": 80, "path": "/a", "body": {"user": 1}, "headers": {"X-Key": "k"}}},
+            Probe(
+                "http",
+                "POST :80/a",
+                http=HttpCheck("/a", 80, method="POST", headers={"X-Key": "k"}, body={"user": 1}),
+                port=80,
+            ),
+        ),
+        (
+            {"http": {"port": 80, "path": "/a", "body": "", "method": "PUT"}},
+            Probe("http", "PUT :80/a", http=HttpCheck("/a", 80, method="PUT", body=""), port=80),
+        ),
+        (
+            {"websocket": {"port": 80, "path": "/ws", "send": "ping", "expect": "pong"}},
+            Probe("websocket", "WebSocket :80/ws", websocket=WebSocketCheck("/ws", 80, "ping", "pong"), port=80),
+        ),
         ({"tcp": {"port": 5432}}, Probe("tcp", "TCP 5432", port=5432)),
         (
             {"reaches": ["db:5432", "q:6333"]},
@@ -54,7 +80,7 @@ def test_defaults() -> None:
             Probe("postgres", "SQL select 1", user="u", database="d", writes=True),
         ),
     ],
-    ids=["http", "http in full", "tcp", "reaches", "postgres"],
+    ids=["http", "http in full", "http with a body", "http with a method", "websocket", "tcp", "reaches", "postgres"],
 )
 def test_probes(entry: dict[str, Any], probe: Probe) -> None:
     assert service({}, {"probes": [entry]}).probes == (probe,)

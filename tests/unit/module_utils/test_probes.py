@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import os
 import socket
 import threading
@@ -44,6 +45,15 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = {"sent": sent.decode(), "kind": self.headers["Content-Type"], "key": self.headers["X-Key"]}
+        body = json.dumps(answer).encode()
+        self.send_response(201)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_message(self, *_arguments: Any) -> None:
         """Say nothing."""
 
@@ -80,6 +90,10 @@ def container(address: str = HERE, *, mode: str = "bridge", **state: Any) -> dic
     }
 
 
+def _post(body: Any, headers: dict[str, str] | None = None, **answer: Any) -> HttpCheck:
+    return HttpCheck("/take", status=201, json=answer, method="POST", headers=headers or {}, body=body)
+
+
 @pytest.mark.parametrize(
     ("check", "fault"),
     [
@@ -92,6 +106,12 @@ def container(address: str = HERE, *, mode: str = "bridge", **state: Any) -> dic
         (HttpCheck("/health", json={"ready": True}), 'answers {"ready": null}, not {"ready": true}'),
         (HttpCheck("/list", json={"status": "ok"}), 'answers {"status": [1, 2]}, not {"status": "ok"}'),
         (HttpCheck("/text", json={"status": "ok"}), "GET /text answers no JSON: all is well"),
+        (HttpCheck("/health", method="DELETE"), "DELETE /health on port"),
+        (_post({"a": [1]}, sent='{"a": [1]}', kind="application/json"), ""),
+        (_post([], sent="[]", kind="application/json"), ""),
+        (_post("as it is", sent="as it is", kind=None), ""),
+        (_post("x", {"X-Key": "k", "Content-Type": "text/csv"}, kind="text/csv", key="k"), ""),
+        (_post({"a": 1}, sent="other"), 'POST /take answers {"sent": "{\\"a\\": 1}"}, not {"sent": "other"}'),
         (HttpCheck("/broken"), "answers 500, not 200: database is gone"),
         (HttpCheck("/moved"), "answers 302, not 200"),
         (HttpCheck("/nowhere"), "answers 404, not 200: no such path"),
