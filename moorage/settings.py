@@ -17,7 +17,7 @@ from moorage import workspace
 
 ROOT = Path(__file__).resolve().parent.parent
 KEEP_CONNECTION_SECONDS = 60
-_NOT_CHOSEN = {"example"}  # it names no real server
+_NOT_CHOSEN = {"example", "examples"}  # they name no real servers
 _FIRST_INVENTORY = (
     "cp -r inventories/example inventories/production, put your server's address into its hosts.yml,"
     " and call again with -i inventories/production"

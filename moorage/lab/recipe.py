@@ -41,6 +41,6 @@ def applications(stack: str, services: Iterable[str], *versions: str) -> dict[st
     }
 
 
-def stand_in(service: str, version: str) -> Recipe:
+def stand_in(service: str, version: str, **arguments: str) -> Recipe:
     """The recipe of a server that the lab application plays."""
-    return Recipe("application", "python", f"{service}.Dockerfile", {"VERSION": version})
+    return Recipe("application", "python", f"{service}.Dockerfile", {"VERSION": version, **arguments})

@@ -28,6 +28,7 @@ SERVERS: dict[str, Recipe] = {
     "redis:7-alpine": Recipe("redis"),
     "nginx:1.30.4-alpine": Recipe("nginx"),
     "qdrant/qdrant:v1.19.0": stand_in("qdrant", "v1.19.0"),
+    "qdrant/qdrant:v1.19.0-unprivileged": stand_in("qdrant", "v1.19.0", USER_ID="1000"),
     "docker.n8n.io/n8nio/n8n:2.36.0": stand_in("n8n", "2.36.0"),
     **MONITORING,
 }

@@ -14,12 +14,25 @@ OBERACONNECT = {
 # for tests of what stands before an application
 ECHO = "registry.example.com/lab/echo:1.0"
 
+AURUM_CIRCLE = {
+    **applications(
+        "aurum_circle", ("frontend", "scoring", "ml-api", "face-detection", "face-embedding"), "1.0", "1.1", "1.0-dev"
+    ),
+    **applications("aurum_circle", ("test-data",), "1.0"),
+    "registry.example.com/aurum_circle/scoring:broken": application("aurum_circle", "scoring", "broken", "500"),
+}
+
 APPLICATIONS: dict[str, Recipe] = {
     ECHO: application("lab", "echo", "1.0"),
+    **AURUM_CIRCLE,
     **OBERACONNECT,
 }
 
 STACKS: dict[str, tuple[str, ...]] = {
+    "aurum_circle": (
+        *("redis:7-alpine", "qdrant/qdrant:v1.19.0-unprivileged", "nginx:1.30.4-alpine"),
+        *AURUM_CIRCLE,
+    ),
     "oberaconnect": (
         *("postgres:16-alpine", "nginx:1.30.4-alpine", "qdrant/qdrant:v1.19.0"),
         "docker.n8n.io/n8nio/n8n:2.36.0",

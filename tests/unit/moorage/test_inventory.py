@@ -108,7 +108,8 @@ def test_the_only_inventory_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MoorageError, match="which inventory"):
         settings.choose_inventory(None)
-    (tmp_path / "inventories" / "example").mkdir(parents=True)
+    for name in ("example", "examples"):
+        (tmp_path / "inventories" / name).mkdir(parents=True)
     with pytest.raises(MoorageError, match="which inventory") as caught:
         settings.choose_inventory(None)
     assert "cp -r inventories/example" in caught.value.fix

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from . import echo, faults, n8n, oberaconnect, qdrant
+from . import aurum, aurum_data, echo, faults, n8n, oberaconnect, qdrant
 from .server import Application, serve
 
 
@@ -23,6 +23,8 @@ def application(service: str) -> tuple[Application, int]:
         return n8n.application(), 5678
     if service == "echo":
         return echo.application(), 8080
+    if os.environ.get("LAB_STACK") == "aurum_circle":
+        return aurum.application(service), int(os.environ.get("PORT", aurum.PORTS[service]))
     return oberaconnect.application(service), 8080
 
 
@@ -32,6 +34,9 @@ def main() -> None:
         signal.signal(number, leave)
     faults.at_start()
     service = os.environ["LAB_SERVICE"]
+    if service == "test-data":
+        aurum_data.load()
+        return
     played, port = application(service)
     sys.stdout.write(f"{service} {os.environ.get('LAB_VERSION', '')} listens on {port}\n")
     sys.stdout.flush()

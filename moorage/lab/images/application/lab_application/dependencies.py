@@ -7,12 +7,18 @@ import os
 import urllib.request
 from typing import Any
 
+from . import redis_client
+
 TIMEOUT_SECONDS = 3
 
 
 def failures() -> dict[str, str]:
     """What cannot be reached or used now, by name."""
-    checks = {"postgres": ("DATABASE_URL", postgres), "qdrant": ("QDRANT_URL", qdrant)}
+    checks = {
+        "postgres": ("DATABASE_URL", postgres),
+        "qdrant": ("QDRANT_URL", qdrant),
+        "redis": ("REDIS_URL", redis),
+    }
     found = {}
     for name, (variable, check) in checks.items():
         url = os.environ.get(variable, "")
@@ -47,5 +53,14 @@ def qdrant(url: str) -> str:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
             answer.read()
     except OSError as error:  # URLError, HTTPError and time-outs are all of this kind
+        return str(error)
+    return ""
+
+
+def redis(url: str) -> str:
+    """Why Redis does not take a command of ours, or an empty text."""
+    try:
+        redis_client.ask(url, "PING")
+    except OSError as error:  # its refusals are of this kind too
         return str(error)
     return ""
