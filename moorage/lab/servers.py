@@ -30,5 +30,7 @@ SERVERS: dict[str, Recipe] = {
     "qdrant/qdrant:v1.19.0": stand_in("qdrant", "v1.19.0"),
     "qdrant/qdrant:v1.19.0-unprivileged": stand_in("qdrant", "v1.19.0", USER_ID="1000"),
     "docker.n8n.io/n8nio/n8n:2.36.0": stand_in("n8n", "2.36.0"),
+    "hashicorp/consul:1.22.5": stand_in("consul", "1.22.5"),
+    "kong:3.9.3": stand_in("kong", "3.9.3"),
     **MONITORING,
 }

@@ -11,6 +11,34 @@ OBERACONNECT = {
     "registry.example.com/oberaconnect/rag-engine:broken": application("oberaconnect", "rag-engine", "broken", "500"),
 }
 
+UNIVERSAL_AI_TOOLS = {
+    **applications("universal_ai_tools", ("app", "legacy-api"), "1.0"),
+    **applications(
+        "universal_ai_tools",
+        (
+            "api-gateway",
+            "auth-service",
+            "chat-service",
+            "memory-service",
+            "websocket-hub",
+            "ml-inference",
+            "load-balancer",
+            "cache-coordinator",
+            "metrics-aggregator",
+            "service-discovery",
+        ),
+        "1.0",
+    ),
+    **applications(
+        "universal_ai_tools",
+        ("fast-llm-coordinator", "llm-router", "parameter-analytics", "vision-service", "vector-db", "ab-mcts-service"),
+        "1.0",
+    ),
+    "registry.example.com/universal_ai_tools/llm-router:broken": application(
+        "universal_ai_tools", "llm-router", "broken", "500"
+    ),
+}
+
 # for tests of what stands before an application
 ECHO = "registry.example.com/lab/echo:1.0"
 
@@ -26,6 +54,7 @@ APPLICATIONS: dict[str, Recipe] = {
     ECHO: application("lab", "echo", "1.0"),
     **AURUM_CIRCLE,
     **OBERACONNECT,
+    **UNIVERSAL_AI_TOOLS,
 }
 
 STACKS: dict[str, tuple[str, ...]] = {
@@ -37,5 +66,10 @@ STACKS: dict[str, tuple[str, ...]] = {
         *("postgres:16-alpine", "nginx:1.30.4-alpine", "qdrant/qdrant:v1.19.0"),
         "docker.n8n.io/n8nio/n8n:2.36.0",
         *OBERACONNECT,
+    ),
+    "universal_ai_tools": (
+        *("postgres:16-alpine", "redis:7-alpine", "hashicorp/consul:1.22.5", "kong:3.9.3"),
+        *("prom/prometheus:v3.14.0",),
+        *UNIVERSAL_AI_TOOLS,
     ),
 }

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import TYPE_CHECKING
 
-from . import aurum, aurum_data, echo, faults, n8n, oberaconnect, qdrant
+from . import aurum, aurum_data, consul, echo, faults, kong, n8n, oberaconnect, qdrant, universal
 from .server import Application, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def leave(_number: int, _frame: object) -> None:
@@ -15,17 +19,28 @@ def leave(_number: int, _frame: object) -> None:
     os._exit(0)
 
 
+# What plays an upstream server, and its port.
+SERVERS: dict[str, tuple[Callable[[], Application], int]] = {
+    "consul": (lambda: consul.application(sys.argv[1:]), 8500),
+    "echo": (echo.application, 8080),
+    "kong": (kong.application, 8000),
+    "n8n": (n8n.application, 5678),
+    "qdrant": (qdrant.application, 6333),
+}
+# What plays a stack's own services: the application and its port, by the service's name.
+STACKS: dict[str, Callable[[str], tuple[Application, int]]] = {
+    "aurum_circle": lambda service: (aurum.application(service), int(os.environ.get("PORT", aurum.PORTS[service]))),
+    "oberaconnect": lambda service: (oberaconnect.application(service), 8080),
+    "universal_ai_tools": universal.application,
+}
+
+
 def application(service: str) -> tuple[Application, int]:
     """The application that a service is, and its port."""
-    if service == "qdrant":
-        return qdrant.application(), 6333
-    if service == "n8n":
-        return n8n.application(), 5678
-    if service == "echo":
-        return echo.application(), 8080
-    if os.environ.get("LAB_STACK") == "aurum_circle":
-        return aurum.application(service), int(os.environ.get("PORT", aurum.PORTS[service]))
-    return oberaconnect.application(service), 8080
+    if service in SERVERS:
+        make, port = SERVERS[service]
+        return make(), port
+    return STACKS[os.environ["LAB_STACK"]](service)
 
 
 def main() -> None:

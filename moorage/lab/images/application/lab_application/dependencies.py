@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import urllib.request
 from typing import Any
+from urllib.parse import urlsplit
 
 from . import redis_client
 
@@ -18,6 +20,7 @@ def failures() -> dict[str, str]:
         "postgres": ("DATABASE_URL", postgres),
         "qdrant": ("QDRANT_URL", qdrant),
         "redis": ("REDIS_URL", redis),
+        "nats": ("NATS_URL", nats),
     }
     found = {}
     for name, (variable, check) in checks.items():
@@ -64,3 +67,16 @@ def redis(url: str) -> str:
     except OSError as error:  # its refusals are of this kind too
         return str(error)
     return ""
+
+
+def nats(url: str) -> str:
+    """Why NATS does not answer a PING, or an empty text."""
+    place = urlsplit(url)
+    try:
+        with socket.create_connection((place.hostname, place.port or 4222), TIMEOUT_SECONDS) as connection:
+            connection.sendall(b'CONNECT {"verbose":false}\r\nPING\r\n')
+            answers = connection.makefile("r", encoding="utf-8", newline="\r\n")
+            lines = [answers.readline().strip() for _line in range(2)]
+    except OSError as error:
+        return str(error)
+    return "" if lines[0].startswith("INFO ") and lines[1] == "PONG" else f"NATS answers {lines}"
