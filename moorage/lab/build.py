@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from moorage.lab import wheels
 from moorage.lab.process import Progress, attempt, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from moorage.lab.settings import Settings
+    from moorage.lab.wheels import Wheel
 
 IMAGES = Path(__file__).parent / "images"
 HASH_LENGTH = 16
@@ -30,6 +32,7 @@ class Build:
         arguments: Build arguments.
         files: Further files of the build context.
         dockerfile: The file of the build context that says how.
+        wheels: Packages from PyPI, which join the build context when it is built.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Build:
     arguments: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     dockerfile: str = "Dockerfile"
+    wheels: tuple[Wheel, ...] = ()
 
 
 def context_files(build: Build) -> dict[str, tuple[bytes, int]]:
@@ -70,6 +74,8 @@ def content_hash(build: Build) -> str:
     digest = hashlib.sha256(context(build))
     for key, value in sorted({**build.arguments, "": build.dockerfile}.items()):
         digest.update(f"{key}={value}\0".encode())
+    for wheel in build.wheels:
+        digest.update(wheel.sha256.encode())
     return digest.hexdigest()[:HASH_LENGTH]
 
 
@@ -95,10 +101,11 @@ def ensure(settings: Settings, build: Build, progress: Progress) -> str:
     if exists(tag):
         return tag
     progress(f"Building the image {build.name}")
+    fetched = {wheel.file: wheels.fetch(settings, wheel) for wheel in build.wheels}
     run(
         arguments(tag, build),
         what=f"Building the image {build.name}",
-        data=context(build),
+        data=context(replace(build, files={**build.files, **fetched})),
         environment=builder_environment(),
         log=settings.state / "logs" / f"build-{build.name.replace('/', '-')}.log",
         fix="Read the build log; the machine must reach its Debian mirror.",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from moorage.lab.wheels import Wheel
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -18,12 +20,14 @@ class Recipe:
         base: `debian`, or the folder of another image that it stands on.
         dockerfile: The file in the folder.
         arguments: Build arguments.
+        wheels: Packages from PyPI that the Dockerfile copies.
     """
 
     folder: str
     base: str = "debian"
     dockerfile: str = "Dockerfile"
     arguments: Mapping[str, str] = field(default_factory=dict)
+    wheels: tuple[Wheel, ...] = ()
 
 
 def application(stack: str, service: str, version: str, fail: str = "") -> Recipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from moorage.lab.recipe import Recipe, stand_in
+from moorage.lab.wheels import KAFKA_PYTHON, NATS_PY, TANSU
 
 
 def exporter(package: str, program: str, port: int, user: str = "nobody") -> Recipe:
@@ -25,7 +26,12 @@ MONITORING: dict[str, Recipe] = {
 
 SERVERS: dict[str, Recipe] = {
     "postgres:16-alpine": Recipe("postgres"),
+    "timescale/timescaledb:2.29.2-pg16": Recipe("timescaledb", "postgres"),
     "redis:7-alpine": Recipe("redis"),
+    "redis:7.4.11-alpine": Recipe("redis", arguments={"VERSION": "7.4.11"}),
+    "apache/kafka:4.3.1": Recipe("kafka", "python", wheels=(TANSU, KAFKA_PYTHON)),
+    "nats:2.14.5-alpine": Recipe("nats"),
+    "natsio/nats-box:0.19.3": Recipe("nats_box", "python", wheels=(NATS_PY,)),
     "nginx:1.30.4-alpine": Recipe("nginx"),
     "qdrant/qdrant:v1.19.0": stand_in("qdrant", "v1.19.0"),
     "qdrant/qdrant:v1.19.0-unprivileged": stand_in("qdrant", "v1.19.0", USER_ID="1000"),

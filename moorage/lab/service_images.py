@@ -30,7 +30,7 @@ def recipe_build(settings: Settings, reference: str, recipe: Recipe) -> build.Bu
     """What the image of a reference is made from."""
     path, tag = repository(reference)
     arguments = {"BASE": base_reference(settings, recipe.base), **recipe.arguments}
-    return build.Build(f"{path}-{tag}", recipe.folder, arguments, dockerfile=recipe.dockerfile)
+    return build.Build(f"{path}-{tag}", recipe.folder, arguments, dockerfile=recipe.dockerfile, wheels=recipe.wheels)
 
 
 def ensure(settings: Settings, wanted: Sequence[str], progress: Progress) -> list[str]:

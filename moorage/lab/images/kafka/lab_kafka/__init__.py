@@ -1,0 +1,1 @@
+"""The broker that the lab plays Kafka with, and its programs."""
