@@ -70,6 +70,7 @@ def _main(gateway: Gateway, stack: Stack) -> str:
             "worker_shutdown_timeout 1h;",
             "pid /tmp/nginx.pid;",
             "error_log /dev/stderr warn;",
+            *([f"error_log {gateway.logs}/error.log warn;"] if gateway.logs else []),
             "events { worker_connections 2048; }",
             "http {",
             *_indent(_http_level(gateway)),
@@ -107,6 +108,9 @@ def _http_level(gateway: Gateway) -> list[str]:
         "resolver_timeout 12s;",  # a lost question is repeated after 5 s; a restart of the Engine loses some
         f"log_format json escape=json '{json.dumps(fields)}';",
         "access_log /dev/stdout json;",
+        *([f"access_log {gateway.logs}/access.log json;"] if gateway.logs else []),
+        # a read-only container has /tmp alone, and only root may write where nginx was built to
+        *(f"{kind}_temp_path /tmp/{kind};" for kind in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")),
         "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }",
         'map $http_x_request_id $request_tag { default $request_id; "~^[A-Za-z0-9._-]{8,64}$" $http_x_request_id; }',
         "map $status $retry_after { default ''; 429 1; 503 5; }",

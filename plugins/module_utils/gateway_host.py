@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from typing import TYPE_CHECKING, Any
@@ -89,8 +90,13 @@ def wait_until_loaded(look: Look, wanted: str, former: set[str], seconds: float)
 
 
 def image_fault(folder: Path, mount: str, image: str, *, pull: str = "never") -> str:
-    """Let an image test a configuration as it would run it; return what nginx says against it."""
+    """Let an image test a configuration as it would run it; return what nginx says against it.
+
+    nginx opens its logs for that: a folder of theirs is there, and empty.
+    """
     command = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "nginx", "--pull", pull]
+    logs = re.search(r"(?m)^error_log (/.+)/error\.log", (folder / "nginx.conf").read_text(encoding="utf-8"))
+    command += ["--tmpfs", logs.group(1)] if logs else []
     command += ["-v", f"{folder}:{mount}/{CURRENT}:ro", image]
     status, output = engine.run([*command, "-t", "-q", "-c", f"{mount}/{CURRENT}/nginx.conf"], wait=300)
     return "" if status == 0 else output or f"exit code {status}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GENERATED = "generated"
 _OPTIONS = (
-    "listen", "health", "discovery", "security_headers", "max_body", "rate_limits", "basic_auth", "in_front_of",
+    "listen", "health", "discovery", "security_headers", "max_body", "rate_limits", "basic_auth", "in_front_of", "logs",
 )  # fmt: skip
 
 

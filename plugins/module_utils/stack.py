@@ -115,6 +115,7 @@ class Gateway:
     static: Static | None = None
     basic_auth: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     in_front_of: str = ""
+    logs: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -175,6 +175,22 @@ def test_options_of_the_gateway() -> None:
     assert "alias /etc/gateway/current/services.json;" in conf(discovery="/api/services")
 
 
+def test_logs_stand_in_a_folder_too_where_one_is_named() -> None:
+    text = conf(logs="/var/log/gateway")
+
+    assert "error_log /dev/stderr warn;\nerror_log /var/log/gateway/error.log warn;" in text
+    assert "access_log /dev/stdout json;\n  access_log /var/log/gateway/access.log json;" in text
+    assert conf().count("_log /") == 2
+
+
+def test_all_that_nginx_writes_stands_below_tmp() -> None:
+    """A read-only container with a tmpfs there is enough for it, and it need not be root."""
+    written = re.findall(r"(?m)^ *(?:pid|\w+_temp_path) (.+);$", conf())
+
+    assert len(written) == 6
+    assert all(path.startswith("/tmp/") for path in written)  # noqa: S108
+
+
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
