@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from moorage.lab.recipe import Recipe, stand_in
 from moorage.lab.wheels import KAFKA_PYTHON, NATS_PY, TANSU
 
@@ -36,6 +38,10 @@ SERVERS: dict[str, Recipe] = {
     "qdrant/qdrant:v1.19.0": stand_in("qdrant", "v1.19.0"),
     "qdrant/qdrant:v1.19.0-unprivileged": stand_in("qdrant", "v1.19.0", USER_ID="1000"),
     "docker.n8n.io/n8nio/n8n:2.36.0": stand_in("n8n", "2.36.0"),
+    "chromadb/chroma:1.5.9": stand_in("chroma", "1.5.9"),
+    "ollama/ollama:0.32.15": stand_in("ollama", "0.32.15"),
+    "zookeeper:3.9.5": stand_in("zookeeper", "3.9.5"),
+    "ghcr.io/kafbat/kafka-ui:v1.5.0": replace(stand_in("kafka_ui", "v1.5.0"), wheels=(KAFKA_PYTHON,)),
     "hashicorp/consul:1.22.5": stand_in("consul", "1.22.5"),
     "kong:3.9.3": stand_in("kong", "3.9.3"),
     **MONITORING,

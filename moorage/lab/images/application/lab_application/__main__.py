@@ -7,7 +7,22 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from . import aurum, aurum_data, consul, echo, faults, kong, n8n, oberaconnect, qdrant, universal
+from . import (
+    aurum,
+    aurum_data,
+    chroma,
+    consul,
+    echo,
+    faults,
+    kafka_ui,
+    kong,
+    n8n,
+    oberaconnect,
+    ollama,
+    qdrant,
+    universal,
+    zookeeper,
+)
 from .server import Application, serve
 
 if TYPE_CHECKING:
@@ -21,11 +36,15 @@ def leave(_number: int, _frame: object) -> None:
 
 # What plays an upstream server, and its port.
 SERVERS: dict[str, tuple[Callable[[], Application], int]] = {
+    "chroma": (chroma.application, 8000),
     "consul": (lambda: consul.application(sys.argv[1:]), 8500),
     "echo": (echo.application, 8080),
+    "kafka_ui": (kafka_ui.application, 8080),
     "kong": (kong.application, 8000),
     "n8n": (n8n.application, 5678),
+    "ollama": (ollama.application, 11434),
     "qdrant": (qdrant.application, 6333),
+    "zookeeper": (zookeeper.application, 8080),
 }
 # What plays a stack's own services: the application and its port, by the service's name.
 STACKS: dict[str, Callable[[str], tuple[Application, int]]] = {
