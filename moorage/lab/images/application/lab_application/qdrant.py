@@ -7,14 +7,13 @@ import json
 import math
 import os
 import re
-import socket
 import threading
 import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from .server import Answer, Application, Refusal, Request
+from .server import Answer, Application, Refusal, Request, listen
 
 STORAGE = Path("/qdrant/storage")
 OPEN_PATHS = {"/", "/healthz", "/livez", "/readyz"}
@@ -144,18 +143,6 @@ def cosine(left: list[float], right: list[float]) -> float:
     """The cosine of the angle between two vectors."""
     lengths = math.hypot(*left) * math.hypot(*right)
     return sum(a * b for a, b in zip(left, right, strict=True)) / lengths if lengths else 0.0
-
-
-def listen(port: int) -> None:
-    """Take connections on the port of the binary protocol, and close them."""
-    server = socket.create_server(("0.0.0.0", port), backlog=16)  # noqa: S104 (a container's own network)
-
-    def accept() -> None:
-        while True:
-            connection, _ = server.accept()
-            connection.close()
-
-    threading.Thread(target=accept, daemon=True).start()
 
 
 def application() -> Application:

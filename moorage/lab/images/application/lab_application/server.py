@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from . import faults, websocket
+from . import faults, tracing, websocket
 
 MAX_BODY = 128 * 1024 * 1024
 
@@ -86,11 +87,13 @@ class Application:
         self._routes.setdefault(path, {})[method] = handler
 
     def answer(self, request: Request) -> Answer:
-        """Answer a request, and count the answer."""
-        try:
-            found = self._answer(request)
-        except Refusal as refusal:
-            found = Answer({"error": str(refusal)}, refusal.status)
+        """Answer a request, count the answer, and tell of it."""
+        with tracing.span(request.method, request.path, request.headers) as status:
+            try:
+                found = self._answer(request)
+            except Refusal as refusal:
+                found = Answer({"error": str(refusal)}, refusal.status)
+            status.append(int(found.status))
         with self._lock:
             key = (request.method, int(found.status))
             self.counts[key] = self.counts.get(key, 0) + 1
@@ -254,3 +257,20 @@ def serve(application: Application, port: int) -> None:
     """Serve for ever."""
     handler = type("Handler", (RequestHandler,), {"application": application})
     Server(("0.0.0.0", port), handler).serve_forever()  # noqa: S104 (a container's own network)
+
+
+def background(application: Application, port: int) -> None:
+    """Serve beside the main server."""
+    threading.Thread(target=serve, args=(application, port), daemon=True).start()
+
+
+def listen(port: int) -> None:
+    """Take connections on the port of a binary protocol, and close them."""
+    server = socket.create_server(("0.0.0.0", port), backlog=16)  # noqa: S104 (a container's own network)
+
+    def accept() -> None:
+        while True:
+            connection, _ = server.accept()
+            connection.close()
+
+    threading.Thread(target=accept, daemon=True).start()

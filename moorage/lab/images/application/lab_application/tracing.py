@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import json
 import os
@@ -12,14 +13,23 @@ import sys
 import threading
 import time
 import urllib.request
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .server import Answer, Handler, Refusal, Request
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
-SERVER = 2
+TIMEOUT_SECONDS = 5
+QUIET = ("/health", "/ready", "/metrics", "/api/health", "/v1/traces")
+SERVER, ERROR = 2, 2
 _PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _current: contextvars.ContextVar[tuple[str, str]] = contextvars.ContextVar("span", default=("", ""))
-_waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+_waiting: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
+_sender: list[threading.Thread] = []
+
+
+def endpoint() -> str:
+    """Where spans are sent, or an empty text."""
+    return os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").rstrip("/")
 
 
 def traceparent() -> str:
@@ -28,32 +38,27 @@ def traceparent() -> str:
     return f"00-{trace}-{span}-01" if trace else ""
 
 
-def traced(name: str, handler: Handler) -> Handler:
-    """Have each call of a handler be a span."""
-
-    def run(request: Request) -> Answer:
-        status = 500
-        given = _PARENT.fullmatch(request.headers.get("traceparent", ""))
-        trace, parent = given.groups() if given else (secrets.token_hex(16), "")
-        span = secrets.token_hex(8)
-        token = _current.set((trace, span))
-        began = time.time_ns()
-        try:
-            answer = handler(request)
-            status = int(answer.status)
-        except Refusal as refusal:
-            status = int(refusal.status)
-            raise
-        finally:
-            _current.reset(token)
-            if endpoint():
-                _waiting.put(_span(name, (trace, span, parent), began, status))
-        return answer
-
-    return run
+@contextlib.contextmanager
+def span(method: str, path: str, headers: Mapping[str, str]) -> Iterator[list[int]]:
+    """Have the answer to a request be a span, but that to a health check; its status is put into what is yielded."""
+    status: list[int] = []
+    if not endpoint() or path.startswith(QUIET):
+        yield status
+        return
+    given = _PARENT.fullmatch(headers.get("traceparent", ""))
+    trace, parent = given.groups() if given else (secrets.token_hex(16), "")
+    identity = secrets.token_hex(8)
+    token = _current.set((trace, identity))
+    began = time.time_ns()
+    try:
+        yield status
+    finally:
+        _current.reset(token)
+        described = _described(f"{method} {path}", (trace, identity, parent), began, (status or [500])[0])
+        _send(f"{endpoint()}/v1/traces", described)
 
 
-def _span(name: str, identity: tuple[str, str, str], began: int, status: int) -> dict[str, Any]:
+def _described(name: str, identity: tuple[str, str, str], began: int, status: int) -> dict[str, Any]:
     trace, span, parent = identity
     return {
         "traceId": trace,
@@ -64,28 +69,30 @@ def _span(name: str, identity: tuple[str, str, str], began: int, status: int) ->
         "startTimeUnixNano": str(began),
         "endTimeUnixNano": str(time.time_ns()),
         "attributes": [{"key": "http.response.status_code", "value": {"intValue": str(status)}}],
+        "status": {"code": ERROR} if status >= 500 else {},
     }
 
 
-def start(service: str) -> None:
-    """Send the spans of a service from now on, if it was told where to."""
-    if endpoint():
-        threading.Thread(target=_send_for_ever, args=(service, f"{endpoint()}/v1/traces"), daemon=True).start()
-
-
-def endpoint() -> str:
-    """Where spans are sent, or an empty text."""
-    return os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").rstrip("/")
-
-
-def _send_for_ever(service: str, url: str) -> None:
+def _send(url: str, described: dict[str, Any]) -> None:
+    service = os.environ.get("OTEL_SERVICE_NAME", "") or os.environ.get("LAB_SERVICE", "lab")
     resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
+    scope = {"scope": {"name": "lab"}, "spans": [described]}
+    _waiting.put((url, json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [scope]}]}).encode()))
+    if not _sender:
+        _sender.append(threading.Thread(target=_send_for_ever, daemon=True))
+        _sender[0].start()
+
+
+def _send_for_ever() -> None:
     while True:
-        scope = {"scope": {"name": "lab"}, "spans": [_waiting.get()]}
-        body = json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [scope]}]}).encode()
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
-                answer.read()
+            post(*_waiting.get())
         except OSError as error:  # the collector is down: a service goes on without it
             sys.stderr.write(f"a span could not be sent: {error}\n")
+
+
+def post(url: str, data: bytes) -> None:
+    """Send an export request."""
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 (a container's URL)
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        answer.read()
