@@ -127,6 +127,16 @@ class HostResult:
         """What the tags of the stacks' images mean now: image, digest, locked, in_force, outdated."""
         return self._last("images")
 
+    @property
+    def networks(self) -> list[dict[str, Any]]:
+        """The networks of every stack, with the containers on them and their addresses."""
+        return [{"stack": item["stack"], **row} for item in self.outcomes for row in item.get("networks", ())]
+
+    @property
+    def strangers(self) -> list[dict[str, Any]]:
+        """Containers that are no stack's, and are on its networks or do what its services do."""
+        return self._last("strangers")
+
     def _last(self, key: str) -> list[dict[str, Any]]:
         latest = {str(item.get("stack", "")): item[key] for item in self.outcomes if item.get(key)}
         return [entry for entries in latest.values() for entry in entries]
@@ -148,6 +158,8 @@ class HostResult:
             **({"history": self.history} if self.history else {}),
             **({"failed": self.failed} if self.failed else {}),
             **({"images": self.images} if self.images else {}),
+            **({"networks": self.networks} if self.networks else {}),
+            **({"strangers": self.strangers} if self.strangers else {}),
             **({"error": self.error} if self.error else {}),
         }
 

@@ -64,6 +64,8 @@ def _show_host(terminal: Terminal, verb: str, host: HostResult) -> None:
     if verb == "status" and host.services:
         titles = ("SERVICE", "LAYER", "STATE", "HEALTH", "PORTS", "IMAGE")
         terminal.table(titles, [_service_row(service) for service in host.services])
+        rows = [row for network in host.networks for row in _network_rows(network)]
+        terminal.table(("NETWORK", "CONTAINER", "SERVICE", "ADDRESS"), rows)
     _show_rows(terminal, host)
     _show_failed_checks(terminal, host.name, host.checks)
     if host.error:
@@ -82,6 +84,10 @@ def _show_rows(terminal: Terminal, host: HostResult) -> None:
     if host.images:
         terminal.table(("IMAGE", "LOCKED OR IN FORCE", "IN THE REGISTRY"), [_image_row(row) for row in host.images])
 
+    for entry in host.strangers:
+        words = f"{entry['container']} ({entry['origin']}, {entry['state']}) {', '.join(entry['why'])}"
+        terminal.say(f"not the stack's: {words}; it is left alone")
+
 
 def _show_failed_checks(terminal: Terminal, host: str, checks: list[Check]) -> None:
     for check in checks:
@@ -94,7 +100,7 @@ def _show_failed_checks(terminal: Terminal, host: str, checks: list[Check]) -> N
 
 
 def _show_plan(terminal: Terminal, host: str, stack: str, plan: dict[str, Any]) -> None:
-    for kind in ("create", "recreate", "reload", "remove", "alter"):
+    for kind in ("create", "recreate", "reload", "remove", "alter", "disconnect"):
         for item in plan.get(kind) or ():
             why = ", ".join(map(str, item.get("why") or ()))
             terminal.say(f"{host}: {stack}: {kind} {item['service']}" + (f" ({why})" if why else ""))
@@ -109,6 +115,14 @@ def _service_row(service: dict[str, Any]) -> tuple[str, ...]:
     ports = ", ".join(map(str, service.get("ports") or ()))
     names = ("service", "layer", "state", "health")
     return (*[str(service.get(name) or "-") for name in names], ports or "-", str(service.get("image") or "-"))
+
+
+def _network_rows(network: dict[str, Any]) -> list[tuple[str, ...]]:
+    name = f"{network['network']} (legacy)" if network["legacy"] else str(network["network"])
+    return [
+        (name, str(entry["container"]), str(entry["service"] or entry["origin"]), str(entry["address"]))
+        for entry in network["containers"]
+    ] or [(name, "-", "-", "-")]
 
 
 def _image_row(row: dict[str, Any]) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import database_roles, engine, file_sets, history, places
+from . import database_roles, engine, file_sets, history, legacy_networks, places
 from .database_roles import ROLE
+from .legacy_networks import LEGACY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,9 +61,10 @@ def container_fault(container: dict[str, Any], release: Release, service: str, a
         return f"is {state['Status']}"
     if not engine.alive(container):
         return f"is a ghost: its process {state['Pid']} is gone"
-    return _network_fault(container, release, service, around.networks) or history.hand_made(
-        container, around.left.get(service)
-    )
+    # one that is on a legacy network is moved, not made anew
+    moved = bool(set(container["NetworkSettings"]["Networks"]) & set(release.stack.legacy_networks))
+    fault = "" if moved else _network_fault(container, release, service, around.networks)
+    return fault or history.hand_made(container, around.left.get(service), networks=not moved)
 
 
 def _network_fault(container: dict[str, Any], release: Release, service: str, networks: Mapping[str, str]) -> str:
@@ -105,6 +107,7 @@ def actual(release: Release) -> dict[str, str]:
             found[LIVE + service] = "another configuration is in force"
         elif not file_sets.intact(folder / live.hash):
             found[LIVE + service] = "its configuration was changed by hand"
+    found.update({LEGACY + one.name: one.left_to_do for one in legacy_networks.still_there(release) if one.left_to_do})
     found.update({ROLE + secret: reason for secret, reason in database_roles.differing(release).items()})
     return found
 

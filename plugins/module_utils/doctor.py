@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, history, places, planning, registry
+from . import difference, engine, history, places, planning, registry, topology
 from .candidate import Candidate
 from .drafting import draft
 from .errors import PREFLIGHT, MoorageError
@@ -118,7 +118,14 @@ def _stack(request: Mapping[str, Any]) -> list[Check]:
         plan = planning.plan(release, base, Accepted())
     except MoorageError as error:
         return [*_clock(request["time"]), *_space(pulls=True), _refused("stack", error)]
-    return [*plan.checks, *before_deploy(release, request), *_images(release), *_damage(base, damaged)]
+    found = [*plan.checks, *before_deploy(release, request), *_images(release), *_damage(base, damaged)]
+    return found + [_stranger(entry) for entry in topology.strangers(release)]
+
+
+def _stranger(entry: Mapping[str, Any]) -> Check:
+    """What runs beside the stack does not make a deploy fail: the ports that it holds do."""
+    fix = f"is it needed? It stays as it is until you remove it: docker rm -f {entry['container']}"
+    return Check(f"container {entry['container']}", "", True, topology.in_words(entry), fix)
 
 
 def _damage(base: Release | None, damaged: str) -> list[Check]:

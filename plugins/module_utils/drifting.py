@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, history, places, probes, staging
+from . import difference, engine, history, places, probes, staging, topology
 from .deploying import planned
 from .errors import MoorageError
 from .inspecting import in_force
@@ -32,7 +32,7 @@ def answer_drift(request: Mapping[str, Any]) -> Answer:
             raise
         # what it asks for is not known for sure, so nothing else can be compared
         return _drifted({"plan": Plan().as_dict(), "checks": [], "release": None}, [f"{error.file}: {error.message}"])
-    answer = planned(release, release, request, None)
+    answer = {**planned(release, release, request, None), "strangers": topology.strangers(release)}
     damaged = difference.damaged_files(release)
     if damaged:
         answer["drifted_files"] = damaged
@@ -66,8 +66,9 @@ def unhealthy(release: Release, differing: set[str]) -> list[str]:
 def strays(release: Release) -> list[str]:
     """Return the networks and volumes that carry the project's label, and are not the release's."""
     filters = engine.of_project(release.project)
+    known = {*release.networks, *release.stack.legacy_networks}  # of the latter, the plan tells
     names = {network["Name"] for network in engine.call("GET", "/networks", filters=filters)}
-    found = [f"the network {name} is not in the release" for name in sorted(names - set(release.networks))]
+    found = [f"the network {name} is not in the release" for name in sorted(names - known)]
     return found + [f"the volume {name} is not in the release" for name in history.stray_volumes(release)]
 
 

@@ -241,6 +241,11 @@ def by_service(project: str) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def service_of(container: Mapping[str, Any]) -> str:
+    """Return the service that a container belongs to."""
+    return str(container["Config"]["Labels"].get(SERVICE_LABEL, ""))
+
+
 def image(reference: str) -> Any:
     """Return the inspected local image, or None."""
     return call("GET", f"/images/{reference}/json")

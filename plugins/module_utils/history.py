@@ -54,7 +54,7 @@ def mark(release: Release, operator: str, seconds: float) -> None:
             "operator": operator,
             "seconds": round(seconds, 1),
             "format": _FORMAT,
-            "services": {_service(copy): _described(copy) for copy in copies},
+            "services": {engine.service_of(copy): _described(copy) for copy in copies},
             "volumes": project_volumes(release.project),
             "secret_files": {path: _seal(path) for path in release.secret_files()},
         }
@@ -81,12 +81,13 @@ def project_volumes(project: str) -> list[str]:
     return [volume["Name"] for volume in found.get("Volumes") or []]
 
 
-def hand_made(container: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
+def hand_made(container: Mapping[str, Any], before: Mapping[str, Any] | None, *, networks: bool = True) -> str:
     """Return what was changed by hand since the last deploy, or an empty string.
 
     Args:
         container: A service's container.
         before: How the last deploy left that service's container; of another specification, it says nothing.
+        networks: Whether its networks are compared too.
     """
     now = _described(container)
     if not before or before["specification"] != now["specification"]:
@@ -94,7 +95,7 @@ def hand_made(container: Mapping[str, Any], before: Mapping[str, Any] | None) ->
     changed = []
     for name in sorted({*before, *now}):
         old, new = before.get(name), now.get(name)
-        if old != new:
+        if old != new and (networks or not name.startswith("networks.")):
             secret = name.startswith(("environment.", "labels."))  # kept as a fingerprint: it may hold a secret
             words = "added" if old is None else "removed" if new is None else "changed"
             changed.append(f"{name} {words}" if secret else f"{name} {old} -> {new}")
@@ -105,10 +106,6 @@ def damaged_secret_files(release: Release) -> list[str]:
     """Return the release's secret files that are gone, or have another content, owner or mode."""
     seals = _read(release.folder).get("secret_files", {})
     return [path for path in release.secret_files() if (seal := _seal(path)) is None or seals.get(path, seal) != seal]
-
-
-def _service(container: Mapping[str, Any]) -> str:
-    return str(container["Config"]["Labels"].get(engine.SERVICE_LABEL, ""))
 
 
 def _described(container: Mapping[str, Any]) -> dict[str, Any]:

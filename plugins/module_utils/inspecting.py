@@ -9,7 +9,7 @@ import dataclasses
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import audit, engine, history, places, reasons, run_lock, unit
+from . import audit, engine, history, places, reasons, run_lock, topology, unit
 from .errors import MoorageError
 from .release import DamagedReleaseError, Release, current_number, load
 from .verification import fault_summary, verified_summary, verify
@@ -68,6 +68,7 @@ def answer_status(request: Mapping[str, Any]) -> Answer:
     return {
         "outcome": "status", "exit_code": 0, "changed": False, "release": release.number,
         "services": describe_services(release), "entrances": entrances(release), "record": dict(release.record),
+        "networks": topology.networks(release), "strangers": topology.strangers(release),
         "summary": f"release {release.number}" + (f"; under way: {busy}" if busy else ""),
     }  # fmt: skip
 

@@ -189,7 +189,7 @@ class Placing:
     def sweep_networks(self, release: Release) -> None:
         """Remove networks of this project that the release does not name and nobody uses."""
         for network in engine.call("GET", "/networks", filters=engine.of_project(self.project)):
-            if network["Name"] not in release.networks:
+            if network["Name"] not in {*release.networks, *release.stack.legacy_networks}:
                 engine.call("DELETE", f"/networks/{network['Id']}", absent=(403, 404, 409))
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from . import database_roles, difference, engine, preflight, reasons
+from . import database_roles, difference, engine, legacy_networks, preflight, reasons
 from .secret_store import as_variables
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .verification import Check
 
 # What is done to services, as the plan and its reader call it.
-KINDS = ("create", "recreate", "reload", "remove", "alter")
+KINDS = ("create", "recreate", "reload", "remove", "alter", "disconnect")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Plan:
         reload: Services whose configuration will be reloaded.
         remove: Services that are gone from the stack.
         alter: Databases in which the password of a role will be changed.
+        disconnect: Legacy networks that the stack's containers leave, or that are removed because nobody is on them.
         pull: Images that the host does not have.
         networks: Networks to be made, as the stack defines them.
         volumes: Volumes to be made.
@@ -46,6 +47,7 @@ class Plan:
     reload: tuple[tuple[str, tuple[str, ...]], ...] = ()
     remove: tuple[tuple[str, tuple[str, ...]], ...] = ()
     alter: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    disconnect: tuple[tuple[str, tuple[str, ...]], ...] = ()
     pull: tuple[str, ...] = ()
     networks: tuple[Mapping[str, Any], ...] = ()
     volumes: tuple[Mapping[str, Any], ...] = ()
@@ -88,7 +90,9 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
     for what, reason in actual.items():
         service = what.replace(difference.LIVE, "")
         why = tuple(_why(what, reason, new, base))
-        if what.startswith(database_roles.ROLE):
+        if what.startswith(legacy_networks.LEGACY):
+            kinds.setdefault("disconnect", []).append((what[len(legacy_networks.LEGACY) :], (reason,)))
+        elif what.startswith(database_roles.ROLE):
             database = databases[what[len(database_roles.ROLE) :]].service
             if running.get(database):  # a new one begins with it
                 kinds.setdefault("alter", []).append((database, why))

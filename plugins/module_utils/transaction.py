@@ -13,7 +13,20 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from . import audit, database_roles, difference, engine, history, hooks, places, preflight, staging, verification
+from . import (
+    audit,
+    database_roles,
+    difference,
+    engine,
+    history,
+    hooks,
+    network_moving,
+    places,
+    preflight,
+    stability,
+    staging,
+    verification,
+)
 from .atomic_write import link
 from .errors import NOT_UNDONE, PREFLIGHT, UNDONE, MoorageError
 from .healing import heal
@@ -110,7 +123,8 @@ class Transaction:
         """Run a hook of the target release, once in a transaction; return what went wrong."""
         if kind not in self.target.stack.hooks or kind in [line["name"] for line in self.journal.events("hook")]:
             return ""
-        named = sorted({s.replace(difference.LIVE, "") for s in services if not s.startswith(database_roles.ROLE)})
+        containers = (what.replace(difference.LIVE, "") for what in services)
+        named = sorted({what for what in containers if ":" not in what})
         fault = hooks.run(
             self.target, kind, {
                 "PREVIOUS": self.base.number if self.base else "", "OPERATOR": self.begin["operator"],
@@ -147,6 +161,7 @@ class Transaction:
         for service in self.target.live:
             if difference.LIVE + service in changing and service in changing:
                 self.placing.link_configuration(self.target, service)  # a new container needs it at its start
+        network_moving.attach(self.placing, self.target, changing)
         passwords = database_roles.differing(self.target)
         known = database_roles.roles(self.target)
         for layer in self.target.stack.start_layers(database_roles.after(self.target, list(passwords))):
@@ -173,26 +188,12 @@ class Transaction:
         for service in changing:
             if service not in self.target.stack.services and ":" not in service:  # "live:", "role:"
                 self.placing.remove(service)
+        network_moving.leave(self.placing, self.target)
         self.placing.sweep_networks(self.target)
 
     def _stable(self) -> None:
         """No restart within each touched service's window; then every check of the whole stack passes."""
-        touched = {line["what"] for line in self.journal.events("touch")}
-        services = [
-            name for name, service in self.target.stack.services.items() if name in touched and not service.optional
-        ]
-        windows = {name: self.target.stack.services[name].stable_seconds for name in services}
-        before = self._marks()
-        end = time.monotonic() + max(windows.values(), default=0.0)
-        while time.monotonic() < end:
-            time.sleep(min(0.5, max(0.0, end - time.monotonic())))
-            now = self._marks()
-            for name in services:
-                if now.get(name) != before.get(name):
-                    copies = engine.by_service(self.project).get(name, [])
-                    detail = verification.describe(copies) or "it is gone"
-                    fix = f"look at: docker logs of {name}"
-                    raise MoorageError(f"{name} restarted within its stability window: {detail}", fix=fix)
+        stability.watch(self.target, [line["what"] for line in self.journal.events("touch")])
         faults = self._faults(self.target)
         if faults:
             raise MoorageError("; ".join(faults))
@@ -208,15 +209,9 @@ class Transaction:
             engine.wait_until_back()
         return [f"{check.service}: {check.name}: {check.detail}" for check in checks if check.fault]
 
-    def _marks(self) -> dict[str, list[tuple[str, int, str]]]:
-        return {
-            name: [(c["Id"], c["RestartCount"], c["State"]["StartedAt"]) for c in copies]
-            for name, copies in engine.by_service(self.project).items()
-            if not (name in self.target.stack.services and self.target.stack.services[name].one_shot)
-        }
-
     def _commit(self) -> int:
         self.journal.add("phase", name="commit")
+        network_moving.remove_empty(self.placing, self.target)
         staging.keep(self.target.images.values())
         history.mark(self.target, self.begin["operator"], self._seconds())
         link(f"releases/{self.target.number}", places.current(self.project))
@@ -236,6 +231,7 @@ class Transaction:
         try:
             engine.wait_until_back()
             heal(self.project, self.placing.note)
+            network_moving.detach(self.target, but=self.base.networks)
             self._undo_passwords(self.base)
             for what in self._to_undo():
                 self.journal.add("undo", what=what)
@@ -245,8 +241,8 @@ class Transaction:
                     self.placing.place(self.base, service)
             for service in self.base.stack.services:
                 self.placing.wait_until_ready(self.base, service)
-            self.placing.sweep_networks(self.base)
             faults = self._faults(self.base)
+            network_moving.restore(self.placing, self.base)
         except MoorageError as error:
             faults.append(str(error))
         return self._done(FAILED if faults else UNDONE_RESULT, reason, faults)
@@ -265,12 +261,14 @@ class Transaction:
         return touched + [what for what in differing if what not in touched]
 
     def _undo_one(self, what: str) -> None:
-        if not self.base or what.startswith(database_roles.ROLE):
+        if not self.base:
             return
         if what.startswith(difference.LIVE):
             service = what[len(difference.LIVE) :]
             if service in self.base.live:
                 self.placing.reload(self.base, service)
+        elif ":" in what:  # of a database's role or a network: its own part of the undo
+            return
         elif what not in self.base.stack.services:
             self.placing.remove(what)
         elif what in difference.actual(self.base):
