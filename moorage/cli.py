@@ -110,9 +110,13 @@ def parser() -> argparse.ArgumentParser:
     changing = [output, common, _check_options(), _lock_options()]
     provision = add("provision", help="prepare the hosts", parents=changing)
     provision.add_argument("--deploy", action="store_true", help="then deploy the stacks too")
-    add("deploy", help="bring the stacks to what their files say", parents=changing)
-    add("doctor", help="everything that would make a deploy fail, before the first change", parents=[output, common])
-    add("plan", help="what a deploy would change; exit code 10 if anything", parents=[output, common])
+    images = _image_options()
+    deploy = add("deploy", help="bring the stacks to what their files say", parents=[*changing, images])
+    deploy.add_argument("--build", action="store_true", help="build images although their sources have not changed")
+    deploy.add_argument("--no-cache", action="store_true", help="build them without what earlier builds have left")
+    looking = [output, common, images]
+    add("doctor", help="everything that would make a deploy fail, before the first change", parents=looking)
+    add("plan", help="what a deploy would change; exit code 10 if anything", parents=looking)
     add("releases", help="what was in force on the hosts, and what rollback can return to", parents=[output, common])
     rollback = add("rollback", help="return to an earlier release, whole", parents=changing)
     rollback.add_argument("release", metavar="RELEASE", nargs="?", default="previous", help="default: the one before")
@@ -123,11 +127,11 @@ def parser() -> argparse.ArgumentParser:
     destroy = add("destroy", help="remove a stack from its hosts", parents=changing)
     destroy.add_argument("--confirm", metavar="NAME", help="the stack's name once more, as consent")
     destroy.add_argument("--with-data", action="store_true", help="its volumes too: the data is gone for good")
-    images = add("images", help="what the tags of a stack's images mean").add_subparsers(
+    tags = add("images", help="what the tags of a stack's images mean").add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
-    images.add_parser("lock", help="write stack.lock: deploys use these digests from then on", parents=[output, common])
-    images.add_parser(
+    tags.add_parser("lock", help="write stack.lock: deploys use these digests from then on", parents=[output, common])
+    tags.add_parser(
         "outdated", help="which have moved on in their registries; exit code 10 if any", parents=[output, common]
     )
     add("unlock", help="give a stack free after a run that has died", parents=[output, common])
@@ -176,6 +180,17 @@ def _check_options() -> argparse.ArgumentParser:
     group = options.add_argument_group("rehearsal")
     group.add_argument("--check", action="store_true", help="change nothing, say what would change")
     group.add_argument("--diff", action="store_true", help="show the changes in files")
+    return options
+
+
+def _image_options() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "--images-from-controller",
+        action="append",
+        metavar="PATTERN",
+        help="bring these images from this machine's Docker, not from a registry; may be repeated",
+    )
     return options
 
 

@@ -47,6 +47,9 @@ class Provisioner:
         verbosity: 0 to 2, of Ansible's log.
         lock_wait: How many seconds to wait for another run that changes the same stack; 300 when left out.
         throwaway_secrets: Make up required secrets: for demonstrations.
+        build: ``always`` builds images on every deploy, ``no-cache`` from the start; else when their sources changed.
+        images_from_controller: Patterns of images that hosts get from this machine's Docker; as the inventory says
+            when left out.
         runs: Where the folders of runs are made; None keeps nothing.
     """
 
@@ -66,6 +69,8 @@ class Provisioner:
         verbosity: int = 0,
         lock_wait: int | None = None,
         throwaway_secrets: bool = False,
+        build: str = "",
+        images_from_controller: Sequence[str] | None = None,
         runs: Path | None = RUNS,
     ) -> None:
         self._settings = settings.Settings(
@@ -82,6 +87,8 @@ class Provisioner:
             verbosity=verbosity,
             throwaway_secrets=throwaway_secrets,
             lock_wait=lock_wait,
+            build=build,
+            images_from_controller=None if images_from_controller is None else tuple(images_from_controller),
         )
         self._runs = runs
         self._running: set[launcher.PlaybookRun] = set()

@@ -268,6 +268,7 @@ class Run:
             "moorage_run_id": run_id,
             "moorage_operator": f"{getpass.getuser()}@{socket.gethostname()}",
             **({} if used.lock_wait is None else {"moorage_lock_wait": used.lock_wait}),
+            **({"moorage_build": used.build} if used.build else {}),
             **({"moorage_rotation": True} if used.rotation and not used.rotation.abandon else {}),
             **more,
         }

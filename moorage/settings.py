@@ -61,6 +61,8 @@ class Settings:
         confirm: The name of the stack to remove, as consent.
         lock_wait: Seconds to wait for another run that changes the same stack; None for the default.
         rotation: Which secrets get new values.
+        build: When images are built: ``always``, ``no-cache``, or empty for when their sources changed.
+        images_from_controller: Patterns of images that hosts get from this machine; None means as the inventory says.
     """
 
     inventory: Path
@@ -78,6 +80,8 @@ class Settings:
     confirm: str = ""
     lock_wait: int | None = None
     rotation: Rotation | None = None
+    build: str = ""
+    images_from_controller: tuple[str, ...] | None = None
 
 
 def collection_root() -> Path:

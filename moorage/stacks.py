@@ -85,6 +85,8 @@ def selection(settings: Settings, hosts: Iterable[Host]) -> dict[str, Any]:
         chosen["overlays"] = list(settings.overlays)
     if settings.profiles is not None:
         chosen["profiles"] = list(settings.profiles)
+    if settings.images_from_controller is not None:
+        chosen["images_from_controller"] = list(settings.images_from_controller)
     if settings.project:
         chosen["project"] = settings.project
     return chosen

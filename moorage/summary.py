@@ -18,6 +18,7 @@ _WORDS = {
     1: "failed", 2: "configuration error", 3: "preflight failed", 4: "failed, the last good release is back",
     5: "failed, not undone", 6: "locked by another run", 7: "unreachable", 10: "differences", 130: "interrupted",
 }  # fmt: skip
+_NOUNS = {"carry": "bring from the controller", "networks": "network", "volumes": "volume"}
 _CHANGES = 3  # services whose changes are shown for each release; --json has all
 _ERROR_PARTS = ("found", "expected", "fix")
 
@@ -100,15 +101,16 @@ def _show_failed_checks(terminal: Terminal, host: str, checks: list[Check]) -> N
 
 
 def _show_plan(terminal: Terminal, host: str, stack: str, plan: dict[str, Any]) -> None:
-    for kind in ("create", "recreate", "reload", "remove", "alter", "disconnect"):
+    for kind in ("build", "create", "recreate", "reload", "remove", "alter", "disconnect"):
         for item in plan.get(kind) or ():
             why = ", ".join(map(str, item.get("why") or ()))
             terminal.say(f"{host}: {stack}: {kind} {item['service']}" + (f" ({why})" if why else ""))
     for item in plan.get("definition") or ():
         terminal.say(f"{host}: {stack}: record {item['service'] or 'the stack'} ({', '.join(item['why'])})")
-    for kind in ("pull", "networks", "volumes"):
+    for kind in ("pull", "carry", "networks", "volumes"):
         for item in plan.get(kind) or ():
-            terminal.say(f"{host}: {stack}: {kind.removesuffix('s')} {item}")
+            name = item["name"] if isinstance(item, dict) else item
+            terminal.say(f"{host}: {stack}: {_NOUNS.get(kind, kind)} {name}")
 
 
 def _service_row(service: dict[str, Any]) -> tuple[str, ...]:

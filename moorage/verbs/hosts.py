@@ -77,6 +77,12 @@ def make(arguments: argparse.Namespace) -> Provisioner:
         diff=getattr(arguments, "diff", False),
         verbosity=arguments.verbose,
         lock_wait=getattr(arguments, "lock_wait", None),
+        build="no-cache"
+        if getattr(arguments, "no_cache", False)
+        else "always"
+        if getattr(arguments, "build", False)
+        else "",
+        images_from_controller=getattr(arguments, "images_from_controller", None),
     )
 
 

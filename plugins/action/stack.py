@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 from ansible_collections.moorage.stacks.plugins.plugin_utils import (
+    delivery,
     git_revision,
     host_program,
     image_lock,
     stack_request,
 )
 from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import load_stack
+from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_sources import Sources
 
-_WITH_STACK = ("plan", "stage", "doctor", "images", "secrets")
+_WITH_STACK = ("plan", "build", "stage", "doctor", "images", "secrets")
 _READ_ONLY = ("doctor", "images", "verify", "drift", "status", "releases", "secrets")
 
 
@@ -62,8 +65,10 @@ class ActionModule(ActionBase):
             "accept_memory": arguments["accept_memory"],
             "number": arguments["number"], "lock": arguments["lock"],
             "images": arguments["images"], "operator": arguments["operator"], "with_data": arguments["with_data"],
-            "time": time.time(),
+            "time": time.time(), "build": arguments["build"],
         }  # fmt: skip
+        if verb == "send":
+            return self._send(arguments, task_vars, request)
         name = arguments["project"]
         if verb in _WITH_STACK and not arguments["number"]:
             stack, built = self._request(arguments, task_vars)
@@ -86,6 +91,29 @@ class ActionModule(ActionBase):
         if verb == "plan" and deploy:
             answer["pending"], answer["changed"] = answer.get("changed", False), False
         return {"verb": verb, "stack": name, "project": request["project"], **answer}
+
+    def _send(self, arguments: dict[str, Any], task_vars: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+        """Bring what the plan found missing to the host: build contexts, images of the controller."""
+        stack, built = self._request(arguments, task_vars)
+        candidate = built["candidate"]
+        contexts = Sources(stack, candidate["environment"], arguments["profiles"]).contexts
+        answer: dict[str, Any] = {"exit_code": 0, "summary": "nothing to send"}
+        folder = self._make_tmp_path()
+        try:
+            for told, write in delivery.parcels(
+                contexts, arguments["contexts"], candidate["carried"], arguments["images"]
+            ):
+                with tempfile.TemporaryDirectory() as here:
+                    archive = Path(here) / "parcel"
+                    write(archive)
+                    self._transfer_file(str(archive), f"{folder}/parcel")
+                request.update(project=built["project"], received={**told, "path": f"{folder}/parcel"})
+                answer = host_program.call(self._execute, "receive", request, read_only=False)
+                if answer["exit_code"] != 0:
+                    break
+        finally:
+            self._remove_tmp_path(folder)
+        return {"verb": "send", "stack": stack.name, "project": built["project"], **answer}
 
     def _compare_lock(self, folder: Path, answer: dict[str, Any], *, write: bool) -> None:
         """Write the stack's lock file, or say which images have moved on since it was written."""
@@ -123,6 +151,7 @@ class ActionModule(ActionBase):
             secrets=secrets or {},
             record=record,
             without=self._missing_secrets(arguments["verb"]),
+            images_from_controller=arguments["images_from_controller"],
             render=lambda text: str(templar.template(trust_as_template(text), escape_backslashes=False)),
         )
 
@@ -156,6 +185,8 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
         "choices": [
             "plan",
             "pull",
+            "send",
+            "build",
             "stage",
             "apply",
             "doctor",
@@ -177,6 +208,9 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "environment": {"type": "dict", "default": {}},
     "secrets_variable": {"type": "str", "default": "compose_stack_secrets"},
     "images": {"type": "list", "elements": "str", "default": []},
+    "contexts": {"type": "list", "elements": "str", "default": []},
+    "images_from_controller": {"type": "list", "elements": "str", "default": []},
+    "build": {"type": "str", "default": "", "choices": ["", "always", "no-cache"]},
     "accept_volumes": {"type": "list", "elements": "str", "default": []},
     "accept_downgrades": {"type": "list", "elements": "str", "default": []},
     "accept_memory": {"type": "bool", "default": False},

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_KEYS = ("name", "path", "overlays", "profiles", "project", "environment")
+_KEYS = ("name", "path", "overlays", "profiles", "project", "environment", "images_from_controller")
 
 
 def selected_stacks(declared: Sequence[Mapping[str, Any]], selection: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -45,8 +45,8 @@ def _is_the_one(entry: Mapping[str, Any], wanted: str, path: str) -> bool:
 
 
 def _filled(entry: Mapping[str, Any]) -> dict[str, Any]:
-    empty: dict[str, Any] = {"name": "", "path": "", "overlays": [], "profiles": [], "project": "", "environment": {}}
-    filled = {**empty, **entry}
+    lists: dict[str, Any] = {"overlays": [], "profiles": [], "images_from_controller": []}
+    filled = {"name": "", "path": "", "project": "", "environment": {}, **lists, **entry}
     filled["label"] = filled["name"] or filled["path"]
     return filled
 

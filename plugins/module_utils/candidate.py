@@ -9,6 +9,7 @@ import base64
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # What stands in a model for the candidate's folder, which is gone afterwards.
 FOLDER = "/candidate"
+# Above it lies room for what a stack takes from beside its folder: ../app
+_ABOVE = ("up",) * 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,9 @@ class Candidate:
         locks: The digests that the stack's lock file wants, by image.
         source: A checksum of all of it but the secrets.
         record: Who, from where, which run, which overlays: for the release's record.
+        contexts: The build contexts that the controller has, by ``building.context_key``: digest and size.
+        secret_files: The content of Compose's own ``secrets`` that no declared secret stands for, in base64.
+        carried: The names of ours for images that the controller has and this host shall get from it, by image.
     """
 
     project: str
@@ -55,6 +61,9 @@ class Candidate:
     locks: Mapping[str, str]
     source: str
     record: Mapping[str, Any]
+    contexts: Mapping[str, Mapping[str, Any]]
+    secret_files: Mapping[str, str]
+    carried: Mapping[str, str]
 
     @classmethod
     def from_request(cls, request: Mapping[str, Any]) -> Candidate:
@@ -72,7 +81,15 @@ class Candidate:
             locks=sent["locks"],
             source=request["source"],
             record=request["record"],
+            contexts=sent["contexts"],
+            secret_files=request["secret_files"],
+            carried=sent["carried"],
         )
+
+    def relative(self, path: str) -> str:
+        """Return a path of the model as the stack's folder sees it; one outside of the candidate stays as it is."""
+        inside = path == FOLDER or path.startswith(f"{FOLDER}/")
+        return os.path.normpath(path[len(FOLDER) + 1 :] or ".") if inside else path
 
     def model(self) -> dict[str, Any]:
         """Return what Compose makes of the files, with a marker for each secret.
@@ -94,22 +111,29 @@ class Candidate:
             )
             if status != 0:
                 raise self._refusal(errors.replace(f"{folder}/", ""))
-            text = output.replace(str(folder), FOLDER).replace("$$", "$")
+            text = _without(folder, output).replace("$$", "$")
         model: dict[str, Any] = json.loads(text)
+        for name, body in (model.get("services") or {}).items():
+            if body.get("build"):
+                body.setdefault("image", f"{self.project}-{name}")  # as Compose calls it
         return model
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[Path]:
         places.make_private(places.RUN)
-        folder = Path(tempfile.mkdtemp(prefix=f"candidate-{self.project}-", dir=places.RUN))
+        top = Path(tempfile.mkdtemp(prefix=f"candidate-{self.project}-", dir=places.RUN))
+        folder = top.joinpath(*_ABOVE, "stack")
+        folder.mkdir(parents=True)
         try:
             for name, (content, _mode) in self.files.items():
-                path = folder / name
+                path = Path(os.path.normpath(folder / name))
+                if top not in path.parents:
+                    raise MoorageError("a file too far above the stack's folder", key=name, exit_code=PREFLIGHT)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
             yield folder
         finally:
-            shutil.rmtree(folder)
+            shutil.rmtree(top)
             places.leave_run()
 
     def _refusal(self, errors: str) -> MoorageError:
@@ -128,3 +152,13 @@ class Candidate:
             fix=fix,
             exit_code=PREFLIGHT,
         )
+
+
+def _without(folder: Path, text: str) -> str:
+    """Return a text in which the folder, and those above it, stand as ``FOLDER`` and what leads up from there."""
+    found = text.replace(str(folder), FOLDER)
+    above = FOLDER
+    for parent in list(folder.parents)[: len(_ABOVE) + 1]:
+        above += "/.."
+        found = found.replace(str(parent), above)
+    return found

@@ -8,7 +8,20 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import difference, doctor, engine, file_sets, history, places, planning, preflight, secret_store, staging, unit
+from . import (
+    bringing,
+    difference,
+    doctor,
+    engine,
+    file_sets,
+    history,
+    places,
+    planning,
+    preflight,
+    secret_store,
+    staging,
+    unit,
+)
 from .candidate import Candidate
 from .drafting import Draft, draft
 from .errors import LOCKED, PREFLIGHT, MoorageError
@@ -36,7 +49,8 @@ def answer_plan(request: Mapping[str, Any]) -> Answer:
     base, damaged = history.base(project)
     if request["number"]:
         return planned(history.choose(project, request["number"]), base, request, None)
-    same = base if base and base.source == request["source"] and _same_secrets(base, request["secrets"]) else None
+    same = base if base and base.source == request["source"] and not request["build"] else None
+    same = same if same and _same_secrets(same, request["secrets"], request["secret_files"]) else None
     if why := _why_recorded(same, damaged, request):
         return _recorded(base, request, why)
     if same:
@@ -72,19 +86,18 @@ def _recorded(base: Release | None, request: Mapping[str, Any], summary: str) ->
     return answer
 
 
-def _same_secrets(base: Release, values: Mapping[str, str]) -> bool:
-    key = secret_store.host_key()
-    fingerprints = {name: secret_store.fingerprint(key, value) for name, value in values.items()}
-    return dict(base.secrets) == fingerprints
+def _same_secrets(base: Release, values: Mapping[str, str], files: Mapping[str, str]) -> bool:
+    return dict(base.secrets) == secret_store.fingerprints(values, files)
 
 
 def answer_secrets(request: Mapping[str, Any]) -> Answer:
     """Say of each secret whether the release in force has the value that the controller has; no value is told."""
-    number, key = current_number(request["project"]), secret_store.host_key()
+    number = current_number(request["project"])
     if not number:
         return {"outcome": "compared", "exit_code": 0, "release": None, "checks": [], "summary": "not deployed here"}
     base = load(request["project"], number)
-    here = {name: secret_store.fingerprint(key, value) for name, value in request["secrets"].items() if value}
+    values = {name: value for name, value in request["secrets"].items() if value}
+    here = secret_store.fingerprints(values, request["secret_files"])
     names = sorted({*here, *base.secrets})
     differing = [name for name in names if here.get(name) != base.secrets.get(name)]
     # that they differ is no fault: a deploy is due, or a rotation is under way
@@ -109,6 +122,7 @@ def _end_of_others(project: str, seconds: float) -> None:
 def planned(new: Release, base: Release | None, request: Mapping[str, Any], drafted: Draft | None) -> Answer:
     """Return what there is to do, or with nothing to do, what the checks say."""
     plan = planning.plan(new, base, _accepted(request))
+    plan = bringing.planned(plan, drafted, request) if drafted else plan
     faults = list(plan.checks)
     if drafted and not plan.empty:
         faults += [check for check in doctor.before_deploy(new, request) if not check.ok]
@@ -148,7 +162,7 @@ def _key(check: Check) -> str:
 def _summary(plan: planning.Plan) -> str:
     parts = [
         f"{kind} {', '.join(service for service, _why in getattr(plan, kind))}"
-        for kind in planning.KINDS
+        for kind in ("build", *planning.KINDS)
         if getattr(plan, kind)
     ]
     return "; ".join(parts) or "the stack's definition changed; no container does"

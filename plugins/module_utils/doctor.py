@@ -201,7 +201,7 @@ def free_subnet(routes: Iterable[str], prefix: int) -> str:
 
 def _images(release: Release) -> list[Check]:
     """Ask the registries for what is missing, as the Engine would: with its mirrors and certificates."""
-    missing = {image.source: name for name, image in release.images.items() if not image.id}
+    missing = {image.source: name for name, image in release.images.items() if not image.id and not image.local}
     unknown = {name for name in map(registry.host, missing) if not _resolves(name)}
     fix = "correct the name of the registry, or the host's DNS: /etc/resolv.conf"
     found = [

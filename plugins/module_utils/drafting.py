@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import engine, file_sets, gateway, places, registry, secret_store
+from . import building, engine, file_sets, gateway, places, registry, secret_store
 from .candidate import FOLDER, Candidate
 from .errors import PREFLIGHT, MoorageError
 from .gateway_parsing import GENERATED
@@ -30,17 +31,19 @@ class Draft:
         compose: Its Compose file.
         sets: Content-addressed file sets, by checksum.
         live_sets: File sets of reloadable services, by service.
-        secret_files: Path of each secret file to (name of the secret, uid of its owner).
+        secret_files: Path of each secret file to (content, uid of its owner, mode).
         data_folders: Folders for the stack's own data (relative binds that the controller did not send) to the
             uid of their owner.
+        builds: How the images are built that are built here, by service.
     """
 
     release: Release
     compose: Mapping[str, Any]
     sets: Mapping[str, file_sets.Files]
     live_sets: Mapping[str, file_sets.Files]
-    secret_files: Mapping[str, tuple[str, int]]
+    secret_files: Mapping[str, tuple[bytes, int, int]]
     data_folders: Mapping[str, int]
+    builds: Mapping[str, building.Build]
 
 
 def draft(candidate: Candidate) -> Draft:
@@ -58,16 +61,14 @@ class _Drafting:
         self.candidate = candidate
         self.model = model
         self.stack = stack
-        self.key = secret_store.host_key()
-        self.fingerprints = {
-            name: secret_store.fingerprint(self.key, value) for name, value in candidate.secrets.items()
-        }
+        self.fingerprints = secret_store.fingerprints(candidate.secrets, candidate.secret_files)
+        self.builds = building.find(candidate, model, self.fingerprints)
         self.images = {name: self._image(name, s.image) for name, s in stack.services.items()}
         self.sets: dict[str, file_sets.Files] = {}
         self.contents: dict[str, str] = {}
         self.live_files: dict[str, file_sets.Files] = {}
         self.live: dict[str, LiveSet] = {}
-        self.secret_files: dict[str, tuple[str, int]] = {}
+        self.secret_files: dict[str, tuple[bytes, int, int]] = {}
         self.data_folders: dict[str, int] = {}
 
     def result(self) -> Draft:
@@ -95,7 +96,9 @@ class _Drafting:
             source=self.candidate.source,
             record=self.candidate.record,
         )
-        return Draft(release, self._compose(release), self.sets, self.live_files, self.secret_files, self.data_folders)
+        compose = self._compose(release)
+        folders, secrets = self.data_folders, self.secret_files
+        return Draft(release, compose, self.sets, self.live_files, secrets, folders, self.builds)
 
     def _gateways(self) -> None:
         for name, block in self.stack.gateways.items():
@@ -111,7 +114,17 @@ class _Drafting:
 
     def _body(self, service: Service) -> dict[str, Any]:
         """Return the service as it is run; images and labels come later."""
-        left_out = ("depends_on", "build", "image", "pull_policy", "profiles", "secrets", "volumes", "develop")
+        left_out = (
+            "depends_on",
+            "build",
+            "image",
+            "pull_policy",
+            "profiles",
+            "secrets",
+            "volumes",
+            "develop",
+            "env_file",
+        )
         body = {key: value for key, value in service.body.items() if key not in left_out}
         body["volumes"] = [self._mount(service, mount) for mount in service.body.get("volumes") or []]
         body["volumes"] += self._secrets(service)
@@ -121,7 +134,7 @@ class _Drafting:
         source = str(mount.get("source", ""))
         if mount["type"] != "bind" or not source.startswith(FOLDER + "/"):
             return dict(mount)
-        relative = source[len(FOLDER) + 1 :]
+        relative = self.candidate.relative(source)
         project = self.candidate.project
         head, _slash, name = relative.partition("/")
         if head == GENERATED and service.name in self.live and self.live[service.name].gateway == name:
@@ -134,8 +147,9 @@ class _Drafting:
                     found=f"./{relative}", expected=f"a file or folder of that name in the stack's {head}/",
                     exit_code=PREFLIGHT,
                 )  # fmt: skip
-            self.data_folders[str(places.data(project) / relative)] = self._uid(service)
-            return {**mount, "source": str(places.data(project) / relative)}
+            own = str(places.data(project) / relative.replace("../", "up/"))
+            self.data_folders[own] = self._uid(service)
+            return {**mount, "source": own}
         key = self._content(relative, files)
         place = places.files(project) / key
         return {**mount, "source": str(place / next(iter(files)) if relative in self.candidate.files else place)}
@@ -152,39 +166,52 @@ class _Drafting:
         mounts = []
         for entry in service.body.get("secrets") or []:
             name = declared.get(entry["source"], {}).get("environment", "")
+            name = name if name in self.candidate.secrets else f"{secret_store.PLAIN}{entry['source']}"
             if name not in self.fingerprints:
                 raise MoorageError(
-                    "a secret file without a declared secret", key=f"services.{service.name}.secrets",
-                    found=str(entry["source"]),
-                    expected="secrets.<name>.environment that names one of x-moorage.secrets",
-                    exit_code=PREFLIGHT,
+                    "a secret without a value", key=f"services.{service.name}.secrets", found=str(entry["source"]),
+                    expected="secrets.<name>.file that exists, or .environment that names one of x-moorage.secrets or"
+                    " a variable of the stack", exit_code=PREFLIGHT,
                 )  # fmt: skip
             path = secret_store.service_file(self.candidate.project, service.name, name, self.fingerprints[name])
-            self.secret_files[str(path)] = (name, self._owner(service, name))
+            self.secret_files[str(path)] = (self._value(name), self._owner(service, name, entry), _mode(entry))
             target = str(entry.get("target") or entry["source"])
             target = target if target.startswith("/") else f"/run/secrets/{target}"
             mounts.append({"type": "bind", "source": str(path), "target": target, "read_only": True})
         return mounts
 
-    def _owner(self, service: Service, name: str) -> int:
+    def _value(self, name: str) -> bytes:
+        plain = self.candidate.secret_files.get(name[len(secret_store.PLAIN) :])
+        return self.candidate.secrets[name].encode() if plain is None else base64.b64decode(plain)
+
+    def _owner(self, service: Service, name: str, entry: Mapping[str, Any]) -> int:
         block = self.candidate.declared.get(name, {})
-        return int(block["owner"]) if "owner" in block else self._uid(service)
+        wanted = str(block.get("owner", entry.get("uid", "")))
+        return int(wanted) if wanted.isdigit() else self._uid(service)
 
     def _uid(self, service: Service) -> int:
         user = str(service.body.get("user") or self._image_user(service)).split(":")[0]
         return int(user) if user.isdigit() else 0
 
     def _image(self, service: str, reference: str) -> Image:
-        locked = "" if "@" in reference else self.candidate.locks.get(reference, "")
-        wanted = Image(reference, locked=locked)
+        local = self._local(service, reference)
+        locked = "" if "@" in reference or local else self.candidate.locks.get(reference, "")
+        wanted = Image(reference, locked=locked, local=local)
         found: dict[str, Any] | None = engine.image(wanted.source)
         if not found:
             return wanted
         name = registry.repository(reference)
         digests = [wanted.source] if locked else [str(digest) for digest in found.get("RepoDigests") or []]
+        digests = [] if local else digests
         pinned = next((digest for digest in digests if digest.split("@")[0] == name), str(found["Id"]))
-        keep = f"moorage/{self.candidate.project}/{service}:{found['Id'].split(':')[-1][:12]}"
-        return Image(reference, pinned, str(found["Id"]), keep, locked)
+        keep = f"{registry.own_name(self.candidate.project, service)}:{found['Id'].split(':')[-1][:12]}"
+        return Image(reference, pinned, str(found["Id"]), keep, locked, local)
+
+    def _local(self, service: str, reference: str) -> str:
+        """Return our name for an image that is built here, by this service or one that shares it, or is carried."""
+        own = self.builds.get(service)
+        shared = (build.tag for build in self.builds.values() if build.reference == reference)
+        return own.tag if own else next(shared, "") or self.candidate.carried.get(reference, "")
 
     def _image_user(self, service: Service) -> str:
         found = engine.image(self.images[service.name].source)
@@ -195,7 +222,9 @@ class _Drafting:
         names = [self.stack.networks[key]["name"] for key in self.stack.services[name].networks]
         parts = [body, self.images[name].id, used, {n: networks[n] for n in names}]
         if body.get("configs"):
-            parts.append({c["source"]: self._config(self.model["configs"][c["source"]]) for c in body["configs"]})
+            parts.append(
+                {c["source"]: self._config(c["source"], self.model["configs"][c["source"]]) for c in body["configs"]}
+            )
         return checksum(parts)[:16]
 
     def _compose(self, release: Release) -> dict[str, Any]:
@@ -203,7 +232,9 @@ class _Drafting:
         for name, body in release.bodies.items():
             labels = {**(body.get("labels") or {}), engine.SPECIFICATION_LABEL: release.specifications[name]}
             pinned = release.images[name].pinned
-            services[name] = {**body, "image": pinned, "pull_policy": "never", "labels": labels}
+            order = self.model["services"][name].get("depends_on")
+            more = {"depends_on": order} if order else {}
+            services[name] = {**body, **more, "image": pinned, "pull_policy": "never", "labels": labels}
         compose: dict[str, Any] = {
             "name": self.candidate.project,
             "services": services,
@@ -211,17 +242,31 @@ class _Drafting:
             "volumes": {k: {"name": v["name"], "external": True} for k, v in self.stack.volumes.items()},
         }
         if self.model.get("configs"):
-            compose["configs"] = {name: self._config(body) for name, body in self.model["configs"].items()}
+            compose["configs"] = {name: self._config(name, body) for name, body in self.model["configs"].items()}
         rendered: dict[str, Any] = secret_store.as_variables(compose)
         return rendered
 
-    def _config(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        source = str(body.get("file", ""))
-        files = file_sets.below(self.candidate.files, source[len(FOLDER) + 1 :]) if source else {}
-        if not files:
+    def _config(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        if "environment" in body:
+            content = self.candidate.environment.get(str(body["environment"]))
+            return {**{k: v for k, v in body.items() if k != "environment"}, "content": content or ""}
+        source = self.candidate.relative(str(body.get("file", "")))
+        if not source or source.startswith("/"):
             return dict(body)
-        key = self._content(source[len(FOLDER) + 1 :], files)
+        files = file_sets.below(self.candidate.files, source)
+        if not files:
+            raise MoorageError(
+                "no such file", key=f"configs.{name}.file", found=source, expected="a file beside the Compose file",
+                exit_code=PREFLIGHT,
+            )  # fmt: skip
+        key = self._content(source, files)
         return {**body, "file": str(places.files(self.candidate.project) / key / next(iter(files)))}
+
+
+def _mode(entry: Mapping[str, Any]) -> int:
+    """Return the mode that Compose's long form of a secret asks for; Compose prints it as decimal or octal text."""
+    given = entry.get("mode")
+    return 0o400 if given is None else int(given, 8) if isinstance(given, str) else int(given)
 
 
 def _definition(block: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import history, places, run_lock, transaction, unit
+from .bringing import answer_build, answer_receive
 from .deploying import answer_apply, answer_plan, answer_pull, answer_secrets, answer_stage
 from .doctor import answer_doctor
 from .drifting import answer_drift
@@ -34,6 +35,8 @@ ANSWER = "MOORAGE-ANSWER "
 _VERBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "plan": answer_plan,
     "pull": answer_pull,
+    "receive": answer_receive,
+    "build": answer_build,
     "stage": answer_stage,
     "apply": answer_apply,
     "verify": answer_verify,
@@ -47,8 +50,8 @@ _VERBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "unlock": answer_unlock,
 }
 # What only one run at a time may do; the run goes on after the outcomes that follow.
-_EXCLUSIVE = ("pull", "stage", "apply", "destroy")
-_GOES_ON = ("planned", "pulled", "staged")
+_EXCLUSIVE = ("pull", "receive", "build", "stage", "apply", "destroy")
+_GOES_ON = ("planned", "pulled", "received", "built", "staged")
 
 
 def main(arguments: list[str]) -> int:

@@ -23,7 +23,8 @@ def answer_images(request: Mapping[str, Any]) -> dict[str, Any]:
     drafted = draft(Candidate.from_request(request)).release
     number = current_number(request["project"])
     in_force = load(request["project"], number).images if number else {}
-    names = {image.reference for image in drafted.images.values() if "@" not in image.reference}
+    images = [image for image in drafted.images.values() if not image.local]
+    names = {image.reference for image in images if "@" not in image.reference}
     running = {image.reference: image.pinned.rpartition("@")[2] for image in in_force.values()}
     rows, faults = [], []
     for name, found in registry.find_all(names).items():

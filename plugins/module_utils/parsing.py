@@ -98,12 +98,7 @@ def _volume_keys(services: Mapping[str, Service]) -> set[str]:
 
 def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waited_for: set[str]) -> Service:
     if not body.get("image"):
-        raise MoorageError(
-            "no image",
-            key=f"services.{name}.image",
-            expected="an image reference",
-            fix="build the image, push it to a registry, and name it here",
-        )
+        raise MoorageError("no image", key=f"services.{name}", expected="an image, or build: and where from")
     if int(((body.get("deploy") or {}).get("replicas", body.get("scale"))) or 1) != 1:
         raise MoorageError(
             "more than one replica",

@@ -35,6 +35,11 @@ def files(project: str) -> Path:
     return STATE / project / "files"
 
 
+def contexts(project: str) -> Path:
+    """Return the folder of a stack's build contexts."""
+    return STATE / project / "contexts"
+
+
 def live(project: str, service: str) -> Path:
     """Return the folder that a reloadable service mounts; its link ``current`` names a file set."""
     return STATE / project / "live" / service

@@ -34,6 +34,9 @@ class Plan:
         alter: Databases in which the password of a role will be changed.
         disconnect: Legacy networks that the stack's containers leave, or that are removed because nobody is on them.
         pull: Images that the host does not have.
+        build: Services whose image is built on this host, with the reasons.
+        carry: Images that come from the controller.
+        contexts: The checksums of the build contexts that this host does not have.
         networks: Networks to be made, as the stack defines them.
         volumes: Volumes to be made.
         definition: What changed in the stack's definition that no container shows (a probe, say), by service; the
@@ -49,6 +52,9 @@ class Plan:
     alter: tuple[tuple[str, tuple[str, ...]], ...] = ()
     disconnect: tuple[tuple[str, tuple[str, ...]], ...] = ()
     pull: tuple[str, ...] = ()
+    build: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    carry: tuple[str, ...] = ()
+    contexts: tuple[str, ...] = ()
     networks: tuple[Mapping[str, Any], ...] = ()
     volumes: tuple[Mapping[str, Any], ...] = ()
     definition: tuple[tuple[str, tuple[str, ...]], ...] = ()
@@ -58,17 +64,19 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether nothing would be done."""
-        return not any((self.record, *(getattr(self, kind) for kind in KINDS)))
+        return not any((self.record, self.build, *(getattr(self, kind) for kind in KINDS)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan for JSON."""
         named = {
             kind: [{"service": service, "why": list(why)} for service, why in getattr(self, kind)]
-            for kind in (*KINDS, "definition")
+            for kind in (*KINDS, "definition", "build")
         }
         return {
             **named,
             "pull": list(self.pull),
+            "carry": list(self.carry),
+            "contexts": list(self.contexts),
             "networks": [dict(network) for network in self.networks],
             "volumes": [dict(volume) for volume in self.volumes],
             "record": self.record,
@@ -107,7 +115,11 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
     networks, volumes = preflight.missing_resources(new)
     silent = reasons.of_definition(new, base) if base and new is not base else {}
     return Plan(
-        **{kind: tuple(entries) for kind, entries in kinds.items()},
+        create=tuple(kinds.get("create", ())),
+        recreate=tuple(kinds.get("recreate", ())),
+        reload=tuple(kinds.get("reload", ())),
+        remove=tuple(kinds.get("remove", ())),
+        alter=tuple(kinds.get("alter", ())),
         definition=tuple((service, tuple(lines)) for service, lines in silent.items()),
         pull=tuple(sorted(_missing_images(new, kept=new.number != "" and new is not base))),
         networks=tuple(networks),
@@ -119,7 +131,7 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
 
 def _missing_images(new: Release, *, kept: bool) -> set[str]:
     """Return what must be pulled; somebody may have removed an image of a kept release."""
-    drafted = {image.source for image in new.images.values() if not image.id}
+    drafted = {image.source for image in new.images.values() if not image.id and not image.local}
     gone = {image.pinned for image in new.images.values() if kept and image.id and not engine.image(image.id)}
     return drafted | {name for name in gone if "@" in name}
 
@@ -132,7 +144,8 @@ def _why(what: str, reason: str, new: Release, base: Release | None) -> list[str
         return [reason]
     image = new.images[what]
     found = reasons.of_service(new, base, what) if base else []
-    return found or [reason if image.id else f"image {image.source} is not on this host yet"]
+    name = image.reference if image.local else image.source
+    return found or [reason if image.id else f"image {name} is not on this host yet"]
 
 
 def texts(release: Release | None) -> dict[str, str]:

@@ -27,6 +27,8 @@ def of_service(new: Release, old: Release, service: str) -> list[str]:
     found = _fields(_readable(old, service), _readable(new, service), "")
     if old.images[service].reference != new.images[service].reference:
         found.append(f"image: {old.images[service].reference} -> {new.images[service].reference}")
+    elif new.images[service].local and old.images[service].local != new.images[service].local:
+        found.append(f"image: {new.images[service].reference} is made from something else")
     elif new.images[service].id and old.images[service].id != new.images[service].id:
         found.append(f"image: {new.images[service].reference} has another digest")
     return found + [f"secret {name}: changed" for name in sorted(used_by(new.bodies[service]) & _secrets(new, old))]

@@ -9,6 +9,7 @@ import base64
 import concurrent.futures
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -47,6 +48,16 @@ def repository(reference: str) -> str:
     name = reference.partition("@")[0]
     folder, slash, last = name.rpartition("/")
     return folder + slash + last.partition(":")[0]
+
+
+def own_name(project: str, service: str) -> str:
+    """Return the repository in which images of a service are kept on this host: what Docker takes as a name."""
+    return f"moorage/{project}/{re.sub(r'[^a-z0-9]+', '-', service.lower()).strip('-')}"
+
+
+def with_tag(reference: str) -> str:
+    """Return an image's name with its tag: ``latest`` where it names none."""
+    return reference if reference != repository(reference) else f"{reference}:latest"
 
 
 def find(reference: str) -> Found | None:

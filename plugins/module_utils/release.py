@@ -43,7 +43,8 @@ class DamagedReleaseError(MoorageError):
 class Image:
     """An image as the stack names it, as it is pinned, and its id; both empty while it is not local.
 
-    ``locked`` is the digest that the stack's lock file wants.
+    ``locked`` is the digest that the stack's lock file wants; ``local`` is the name of ours that tells the content of
+    one that no registry has, because it is built here or comes from the controller.
     """
 
     reference: str
@@ -51,10 +52,13 @@ class Image:
     id: str = ""
     keep_tag: str = ""
     locked: str = ""
+    local: str = ""
 
     @property
     def source(self) -> str:
-        """What is pulled."""
+        """What is looked for on this host, and pulled unless it is ``local``."""
+        if self.local:
+            return self.local
         return f"{registry.repository(self.reference)}@{self.locked}" if self.locked else self.reference
 
 

@@ -23,6 +23,8 @@ from .atomic_write import write
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Before the name of one of Compose's own ``secrets`` that ``x-moorage`` does not declare.
+PLAIN = "secrets."
 _MARKER = re.compile(r"MOORAGE-SECRET-([A-Za-z0-9_]+)-END")
 
 
@@ -75,6 +77,14 @@ def make_host_key() -> None:
 def fingerprint(key: bytes, value: str) -> str:
     """Return the HMAC by which a record knows a secret's value without holding it."""
     return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def fingerprints(values: Mapping[str, str], files: Mapping[str, str]) -> dict[str, str]:
+    """Return the fingerprints of the declared secrets and of those that only Compose's own ``secrets`` name."""
+    key = host_key()
+    found = {name: fingerprint(key, value) for name, value in values.items()}
+    found.update({PLAIN + name: fingerprint(key, content) for name, content in files.items()})
+    return found
 
 
 def fingerprint_of(content: bytes) -> str:
@@ -133,11 +143,11 @@ def write_env_file(path: Path, values: Mapping[str, str]) -> None:
         write(path, text, mode=0o600)
 
 
-def write_service_file(path: Path, value: str, owner: int) -> None:
+def write_service_file(path: Path, content: bytes, owner: int, mode: int = 0o400) -> None:
     """Write a secret for one service, readable by that service's user alone."""
     places.make_private(places.SECRETS)
     folder = path.parent
     folder.mkdir(parents=True, exist_ok=True)
     for parent in (folder, folder.parent, folder.parent.parent):
         parent.chmod(0o711)
-    write(path, value.encode(), mode=0o400, owner=owner)
+    write(path, content, mode=mode, owner=owner)

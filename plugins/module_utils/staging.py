@@ -51,7 +51,12 @@ def stage(candidate: Candidate) -> Release:
     """
     secret_store.make_host_key()
     drafted = draft(candidate)
-    missing = sorted({image.source for image in drafted.release.images.values() if not image.id})
+    missing = sorted({image.source for image in drafted.release.images.values() if not image.id and not image.local})
+    if gone := sorted({image.local for image in drafted.release.images.values() if not image.id and image.local}):
+        raise MoorageError(
+            "an image that no registry has is not on this host", key=", ".join(gone), fix="deploy again: it is made",
+            exit_code=PREFLIGHT,
+        )  # fmt: skip
     if missing:
         pull(missing)
         drafted = draft(candidate)
@@ -156,8 +161,8 @@ def _write(candidate: Candidate, drafted: Draft) -> None:
     for service, files in drafted.live_sets.items():
         file_sets.store(places.live(project, service), files)
     secret_store.write_env_file(Path(drafted.release.env_file), candidate.secrets)
-    for path, (name, owner) in drafted.secret_files.items():
-        secret_store.write_service_file(Path(path), candidate.secrets[name], owner)
+    for path, (content, owner, mode) in drafted.secret_files.items():
+        secret_store.write_service_file(Path(path), content, owner, mode)
     for folder, owner in drafted.data_folders.items():
         if not Path(folder).exists():
             places.make_readable(Path(folder))
@@ -196,7 +201,7 @@ def sweep(current: Release) -> None:
         with contextlib.suppress(MoorageError):
             release = load(project, number)
             used |= set(release.contents.values()) | {live.hash for live in release.live.values()}
-            tags |= {image.keep_tag for image in release.images.values()}
+            tags |= {tag for image in release.images.values() for tag in (image.keep_tag, image.local)}
             secret_files |= set(release.secret_files())
     for number in set(numbers(project)) - kept:
         shutil.rmtree(places.releases(project) / number)

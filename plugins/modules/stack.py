@@ -17,10 +17,12 @@ options:
   verb:
     type: str
     required: true
-    choices: [plan, pull, stage, apply, doctor, verify, drift, status, releases, destroy, unlock, images, secrets]
+    choices:
+      [plan, pull, send, build, stage, apply, doctor, verify, drift, status, releases, destroy, unlock, images, secrets]
     description:
       - C(plan) says what a deploy would change, and verifies when that is nothing.
-      - C(pull) pulls images, C(stage) writes a release; nothing that runs is touched.
+      - C(pull) pulls images, C(send) brings build contexts and images from the controller, C(build) builds images,
+        C(stage) writes a release; nothing that runs is touched.
       - C(apply) runs the transaction that brings a release in force, or brings the old one back.
       - C(doctor) finds everything that would make a deploy fail.
       - C(verify) makes every check, C(drift) says how the host differs from the release in force.
@@ -64,7 +66,22 @@ options:
     type: list
     elements: str
     default: []
-    description: The images that C(pull) pulls.
+    description: The images that C(pull) pulls, or C(send) brings from the controller.
+  contexts:
+    type: list
+    elements: str
+    default: []
+    description: The checksums of the build contexts that C(send) brings.
+  images_from_controller:
+    type: list
+    elements: str
+    default: []
+    description: Images that the host gets from the controller's Docker, by name or pattern.
+  build:
+    type: str
+    default: ""
+    choices: ["", always, no-cache]
+    description: Build images also where nothing has changed, or without the builder's cache.
   accept_volumes:
     type: list
     elements: str

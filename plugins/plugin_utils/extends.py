@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from ansible_collections.moorage.stacks.plugins.module_utils.errors import Moora
 from ansible_collections.moorage.stacks.plugins.module_utils.extension import nearest
 
 from . import compose_file
+from .relative_paths import moved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +39,9 @@ def merged(base: Any, overlay: Any, key: str = "") -> Any:
     if isinstance(base, Mapping) and isinstance(overlay, Mapping):
         both = {name: merged(base[name], overlay[name], name) for name in base if name in overlay}
         return {**base, **overlay, **both}
+    if key == "build" and isinstance(base, str) != isinstance(overlay, str):
+        short, long = ({"context": side} if isinstance(side, str) else side for side in (base, overlay))
+        return merged(short, long)
     if isinstance(base, list) and isinstance(overlay, list) and key not in _REPLACED:
         return base + [entry for entry in overlay if entry not in base]
     return overlay
@@ -61,6 +66,8 @@ def _service(file: Path, document: Mapping[str, Any], name: str, seen: tuple[tup
         close = nearest(target, known)
         fix = f"did you mean {close}?" if close else ""
         raise MoorageError("no such service", file=str(file), key=key, found=target, expected=str(other), fix=fix)
-    base = _service(other, source, target, (*seen, (file, name))) or {}
+    base = moved(
+        _service(other, source, target, (*seen, (file, name))) or {}, os.path.relpath(other.parent, file.parent)
+    )
     # Compose loses the x- keys of what is extended
     return merged({key: value for key, value in base.items() if not key.startswith("x-")}, body)

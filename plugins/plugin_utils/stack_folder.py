@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils import extension
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
-from . import extends, schema
+from . import dotenv, extends, schema
+from .compose_tree import Part, parts
+from .interpolation import substitute
 from .referenced_files import referenced
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 BASE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -50,17 +53,24 @@ class StackFolder:
         declared: dict[str, dict[str, Any]] = self.extension.get(extension.KEY, {}).get("secrets", {})
         return declared
 
-    def content(self) -> dict[str, Path]:
-        """Return the files that belong to the stack, by their path below the folder."""
+    def parts(self, environment: Mapping[str, str] | None = None) -> list[Part]:
+        """Return the chosen Compose files, merged, and each that they include.
+
+        Args:
+            environment: Variables over those of the stack's own ``.env``.
+        """
+        merged: dict[str, Any] = functools.reduce(extends.merged, self.documents.values(), {})
+        names = [file.name for file in self.compose_files]
+        return parts(self.path, names, merged, {**self.variables(), **(environment or {})})
+
+    def content(self, environment: Mapping[str, str] | None = None) -> dict[str, Path]:
+        """Return the files that belong to the stack, by their path from its folder on."""
         found = {file.name: file for file in self.compose_files}
         for folder in ("files", "templates"):
             for file in sorted((self.path / folder).rglob("*")):
                 if file.is_file():
                     found[file.relative_to(self.path).as_posix()] = file
-        for document in self.documents.values():
-            for file in referenced(self.path, document):
-                found[os.path.relpath(file, self.path)] = file
-        return found
+        return {**found, **referenced(self.path, self.parts(environment))}
 
     def variables(self) -> dict[str, str]:
         """Return the variables of the stack's own ``.env`` file.
@@ -70,22 +80,16 @@ class StackFolder:
         """
         values: dict[str, str] = {}
         file = self.path / ".env"
-        for number, line in enumerate(file.read_text().splitlines() if file.exists() else [], 1):
-            text = line.strip()
-            if not text or text.startswith("#"):
-                continue
-            name, equals, value = text.removeprefix("export ").partition("=")
-            if not equals:
-                raise MoorageError("not an assignment", file=f"{file}:{number}", found=text, expected="NAME=value")
-            if name.strip() in self.secrets:
+        for number, name, value in dotenv.lines(file):
+            if name in self.secrets:
                 raise MoorageError(
                     "a declared secret in a plain file",
                     file=f"{file}:{number}",
-                    key=name.strip(),
+                    key=name,
                     expected="its value in the encrypted moorage_secrets.yml beside the inventory",
                     fix="remove the line and put the value there with ansible-vault edit",
                 )
-            values[name.strip()] = _unquoted(value.strip())
+            values[name] = value
         return values
 
 
@@ -128,11 +132,16 @@ def load_stack(path: Path, overlays: Sequence[str] = ()) -> StackFolder:
     _check_hooks(path, documents, merged)
     _check_sql_files(path, documents, merged)
     _check_static(path, documents, merged)
-    name = next(
-        (str(document["name"]) for document in documents.values() if document.get("name")),
-        path.resolve().name,
-    )
-    return StackFolder(path.resolve().name, name, path, tuple(chosen), documents, merged, services)
+    return StackFolder(path.resolve().name, _project(path, documents), path, tuple(chosen), documents, merged, services)
+
+
+def _project(path: Path, documents: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the Compose project, by Compose's own order: ``.env``, the last ``name:``, the folder's name."""
+    values = {name: value for _number, name, value in dotenv.lines(path / ".env")}
+    named = [str(document["name"]) for document in documents.values() if document.get("name")]
+    if values.get("COMPOSE_PROJECT_NAME") or named:
+        return values.get("COMPOSE_PROJECT_NAME") or substitute(named[-1], values)
+    return re.sub(r"[^a-z0-9_-]", "", path.resolve().name.lower()).lstrip("_-")
 
 
 def _overlay(path: Path, name: str) -> Path:
@@ -240,9 +249,3 @@ def _strings(node: Any, key: str) -> list[tuple[str, str]]:
     if isinstance(node, list):
         return [found for index, value in enumerate(node) for found in _strings(value, f"{key}[{index}]")]
     return []
-
-
-def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
-        return value[1:-1]
-    return value.split(" #", maxsplit=1)[0].rstrip()

@@ -14,9 +14,10 @@ from typing import Any
 
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
-from . import image_lock
+from . import controller_images, image_lock
 from .host_program import version
 from .stack_folder import StackFolder, load_stack
+from .stack_sources import Sources
 
 COLLECTION = Path(__file__).parents[2]
 
@@ -54,6 +55,7 @@ def build(
     record: Mapping[str, Any],
     render: Callable[[str], str],
     without: Collection[str] = (),
+    images_from_controller: Sequence[str] = (),
 ) -> tuple[StackFolder, dict[str, Any]]:
     """Load a stack and return it with the request for it.
 
@@ -67,6 +69,7 @@ def build(
         record: Who and from where, for the release's record.
         render: Renders the text of a template.
         without: Which secrets may be missing, where nothing is applied: ``generated`` and ``required`` ones.
+        images_from_controller: Patterns of images that the host gets from this machine.
 
     Raises:
         MoorageError: The stack or a variable is wrong, or a secret is missing.
@@ -75,20 +78,24 @@ def build(
     name = project or stack.project
     variables = {**stack.variables(), **{key: _text(value) for key, value in environment.items()}}
     values = _secret_values(stack, name, secrets, variables, without)
+    sources = Sources(stack, variables, profiles)
     candidate = {
         "compose_files": [file.name for file in stack.compose_files],
         "profiles": list(profiles),
-        "files": _files(stack, render),
+        "files": _files(stack, variables, render),
         "extension": stack.extension,
         "environment": variables,
         "declared": stack.secrets,
         "locks": image_lock.digests(stack.path),
+        "contexts": {key: context.described() for key, context in sources.contexts.items()},
+        "carried": controller_images.find(sources.images(), images_from_controller, name),
     }
     identity = json.dumps([candidate, name, version()], sort_keys=True)
     request = {
         "project": name,
         "candidate": candidate,
         "secrets": values,
+        "secret_files": sources.secrets(),
         "source": hashlib.sha256(identity.encode()).hexdigest(),
         "record": {**record, "overlays": list(overlays), "profiles": list(profiles)},
     }
@@ -99,9 +106,11 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _files(stack: StackFolder, render: Callable[[str], str]) -> dict[str, tuple[str, int]]:
+def _files(
+    stack: StackFolder, variables: Mapping[str, str], render: Callable[[str], str]
+) -> dict[str, tuple[str, int]]:
     files = {}
-    for name, path in stack.content().items():
+    for name, path in stack.content(variables).items():
         content = path.read_bytes()
         template = name.startswith("templates/") and name.endswith(".j2")
         if template:

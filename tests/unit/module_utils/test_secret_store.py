@@ -119,7 +119,9 @@ def test_the_env_file_is_private_and_mended_when_it_was_changed_by_hand() -> Non
 def test_a_service_file_is_its_users_alone(secrets_folder: Path) -> None:
     path = secret_store.service_file("shop", "db", "PASSWORD", "f" * 32)
 
-    secret_store.write_service_file(path, "välue", path.parents[0].stat().st_uid if path.parent.exists() else -1)
+    secret_store.write_service_file(
+        path, "välue".encode(), path.parents[0].stat().st_uid if path.parent.exists() else -1
+    )
 
     assert path.read_text() == "välue"
     assert path.stat().st_mode & 0o777 == 0o400
