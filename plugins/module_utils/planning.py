@@ -114,12 +114,7 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
     changing = {service for kind in ("create", "recreate") for service, _why_ in kinds.get(kind, [])}
     networks, volumes = preflight.missing_resources(new)
     silent = reasons.of_definition(new, base) if base and new is not base else {}
-    return Plan(
-        create=tuple(kinds.get("create", ())),
-        recreate=tuple(kinds.get("recreate", ())),
-        reload=tuple(kinds.get("reload", ())),
-        remove=tuple(kinds.get("remove", ())),
-        alter=tuple(kinds.get("alter", ())),
+    found = Plan(
         definition=tuple((service, tuple(lines)) for service, lines in silent.items()),
         pull=tuple(sorted(_missing_images(new, kept=new.number != "" and new is not base))),
         networks=tuple(networks),
@@ -127,6 +122,7 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
         record=not base or bool(silent) or new.specifications != base.specifications,
         checks=tuple(preflight.check(new, base, changing, accepted)),
     )
+    return dataclasses.replace(found, **{kind: tuple(entries) for kind, entries in kinds.items()})
 
 
 def _missing_images(new: Release, *, kept: bool) -> set[str]:
