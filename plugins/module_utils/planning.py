@@ -122,7 +122,8 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
         record=not base or bool(silent) or new.specifications != base.specifications,
         checks=tuple(preflight.check(new, base, changing, accepted)),
     )
-    return dataclasses.replace(found, **{kind: tuple(entries) for kind, entries in kinds.items()})
+    of_kinds: dict[str, Any] = {kind: tuple(entries) for kind, entries in kinds.items()}
+    return dataclasses.replace(found, **of_kinds)
 
 
 def _missing_images(new: Release, *, kept: bool) -> set[str]:
