@@ -22,31 +22,35 @@ if TYPE_CHECKING:
 
     from ansible_collections.moorage.stacks.plugins.module_utils.stack import Port, Route, Service, Stack
 
-_BLOCK = re.compile(r"(<!-- begin (\w+)[^>]* -->\n).*?(<!-- end \2 -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- begin (\w+)(?: of ([\w,; -]*\w))?[^>]*-->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
 
 def update(text: str, path: Path) -> str:
     """Return a README with the tables between its markers made anew.
 
     Args:
-        text: The README as it is; a table stands between ``<!-- begin services -->`` and ``<!-- end services -->``.
+        text: The README as it is; a table stands between ``<!-- begin services -->`` and ``<!-- end services -->``,
+            one of other overlays than none begins with ``<!-- begin services of prod, telemetry -->``.
         path: The stack's folder.
 
     Raises:
         MoorageError: A marker names no table, or the stack is wrong.
     """
-    folder = load_stack(path)
-    stack = model(folder)
 
     def block(found: re.Match[str]) -> str:
-        if found.group(2) not in TABLES:
+        head, name, of, end = found.groups()
+        choices = [[overlay.strip() for overlay in choice.split(",")] for choice in (of or "").split(";")]
+        if name == "memory":
+            return f"{head}{_memory(path, choices)}\n{end}"
+        if name not in TABLES:
             raise MoorageError(
                 "no such table",
                 file=str(path / "README.md"),
-                key=found.group(2),
-                expected=f"one of {', '.join(TABLES)}",
+                key=name,
+                expected=f"one of {', '.join(TABLES)}, memory",
             )
-        return f"{found.group(1)}{TABLES[found.group(2)](stack, folder)}\n{found.group(3)}"
+        folder = load_stack(path, choices[0] if of else ())
+        return f"{head}{TABLES[name](model(folder), folder)}\n{end}"
 
     return _BLOCK.sub(block, text)
 
@@ -138,6 +142,36 @@ def _profiles(stack: Stack, folder: StackFolder) -> str:  # noqa: ARG001
             members.setdefault(profile, []).append(f"`{service.name}`")
     rows = [(f"`{name}`" if name != "(none)" else name, ", ".join(names)) for name, names in sorted(members.items())]
     return _table(("Profile", "Services"), rows)
+
+
+def _memory(path: Path, choices: list[list[str]]) -> str:
+    rows = []
+    for overlays in choices:
+        stack = model(load_stack(path, [name for name in overlays if name != "base"]))
+        resources = [(service.body.get("deploy") or {}).get("resources") or {} for service in stack.services.values()]
+        limits, reserved = ([(block.get(kind) or {}).get("memory") for block in resources] for kind in _KINDS)
+        rows.append(
+            (
+                " + ".join(f"`{name}`" for name in overlays),
+                str(len(stack.services)),
+                _size(sum(map(_bytes, limits))),
+                str(limits.count(None)),
+                _size(sum(map(_bytes, reserved))),
+            )
+        )
+    return _table(("Overlays", "Services", "Sum of their memory limits", "Without a limit", "Reserved"), rows)
+
+
+_KINDS = ("limits", "reservations")
+
+
+def _bytes(text: str | int | None) -> int:
+    found = re.fullmatch(r"(\d+)([bkmg]?)b?", str(text or 0).lower())
+    return int(found.group(1)) * 1024 ** "bkmg".index(found.group(2) or "b") if found else 0
+
+
+def _size(number: int) -> str:
+    return f"{number / 1024**3:.2f} GiB".replace(".00", "") if number else "-"
 
 
 def _overlays(stack: Stack, folder: StackFolder) -> str:

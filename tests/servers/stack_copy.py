@@ -72,10 +72,14 @@ class StackCopy:
         Only the first ones: more checks of nine services than the stack's own would take a whole processor.
         It finds what is written in block style: a line ``layer: NAME`` in each service's ``x-moorage``.
         """
-        for file in self.path.glob("compose*.yaml"):
+        windows = checks = 0
+        for file in self.path.glob("*.yaml"):
             text = file.read_text()
-            text, windows = re.subn(r"(?m)^(      )(layer: \w+)$", r"\1\2\n\1stable_for: 1s", text)
-            text, checks = re.subn(r"(?m)^( +)interval: [1-6]\ds$", r"\g<0>\n\1start_interval: 1s", text)
-            assert (windows and checks) or file != self.compose, (file, windows, checks)
+            text, more = re.subn(r"(?m)^(      )(layer: \w+)$", r"\1\2\n\1stable_for: 1s", text)
+            windows += more
+            text, more = re.subn(r"(?m)^( +)interval: [1-6]\ds$", r"\g<0>\n\1start_interval: 1s", text)
+            checks += more
             file.write_text(text)
+        assert windows, self.path
+        assert checks, self.path
         return self
