@@ -55,7 +55,7 @@ def store(folder: Path, files: Files) -> str:
     try:
         for name, (content, mode) in files.items():
             path = temporary / name
-            make_readable(path.parent)
+            _make_folders(temporary, path.parent)
             write(path, content, mode=0o755 if mode & 0o111 else 0o644)
         temporary.rename(final)
     except OSError:
@@ -65,13 +65,20 @@ def store(folder: Path, files: Files) -> str:
     return key
 
 
+def _make_folders(top: Path, folder: Path) -> None:
+    """Make each folder on the way readable: those in between would else have what the umask leaves them."""
+    for part in reversed([folder, *folder.parents]):
+        if part == top or top in part.parents:
+            make_readable(part)
+
+
 def _mend(place: Path, files: Files) -> None:
     found = read(place)
     for name in set(found) - set(files):
         (place / name).unlink()
     for name, (content, mode) in files.items():
         path = place / name
-        make_readable(path.parent)
+        _make_folders(place, path.parent)
         if found.get(name, (b"", 0))[0] != content or name not in found:
             path.write_bytes(content)
         path.chmod(0o755 if mode & 0o111 else 0o644)
@@ -88,8 +95,18 @@ def read(folder: Path) -> Files:
 
 
 def intact(folder: Path) -> bool:
-    """Return whether a file set still has the content that its name says."""
-    return folder.is_dir() and checksum(read(folder)) == os.path.basename(folder)  # noqa: PTH119
+    """Return whether a file set still has the content that its name says, in folders that containers can read."""
+    if not folder.is_dir() or checksum(read(folder)) != os.path.basename(folder):  # noqa: PTH119
+        return False
+    return all(place.stat().st_mode & 0o055 == 0o055 for place in [folder, *folder.rglob("*")] if place.is_dir())
+
+
+def text(content: bytes) -> str:
+    """Return a file's content for people; of what is no text, that and its checksum."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return f"(not a text: {len(content)} bytes, SHA-256 {hashlib.sha256(content).hexdigest()[:LENGTH]})\n"
 
 
 def below(files: Files, prefix: str) -> Files:

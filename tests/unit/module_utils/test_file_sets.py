@@ -42,14 +42,24 @@ def test_store_and_read_back(tmp_path: Path) -> None:
 def test_containers_of_any_user_can_read_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        key = file_sets.store(tmp_path / "files", FILES)
+        key = file_sets.store(tmp_path / "files", {**FILES, "web/a/b/page.html": (b"", 0o600)})
     finally:
         os.umask(before)
 
     place = tmp_path / "files" / key
     modes = {path.relative_to(place).as_posix(): path.stat().st_mode & 0o777 for path in place.rglob("*")}
-    assert modes == {"web": 0o755, "web/index.html": 0o644, "run.sh": 0o755}
+    folders = {"web": 0o755, "web/a": 0o755, "web/a/b": 0o755}
+    assert modes == {**folders, "web/a/b/page.html": 0o644, "web/index.html": 0o644, "run.sh": 0o755}
     assert place.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_folder_that_containers_can_no_longer_read_is_mended(tmp_path: Path) -> None:
+    key = file_sets.store(tmp_path, FILES)
+    (tmp_path / key / "web").chmod(0o700)
+    assert not file_sets.intact(tmp_path / key)
+
+    assert file_sets.store(tmp_path, FILES) == key
+    assert file_sets.intact(tmp_path / key)
 
 
 def test_a_set_that_is_there_is_not_written_again(tmp_path: Path) -> None:
