@@ -184,7 +184,7 @@ def _diff(new: Release, base: Release | None, drafted: Draft | None) -> list[dic
 
 
 def _texts(place: str, files: file_sets.Files) -> dict[str, str]:
-    return {f"{place}: {name}": content.decode(errors="replace") for name, (content, _mode) in files.items()}
+    return {f"{place}: {name}": file_sets.text(content) for name, (content, _mode) in files.items()}
 
 
 def _texts_in_force(base: Release) -> dict[str, str]:

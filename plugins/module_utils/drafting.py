@@ -9,7 +9,7 @@ import base64
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import building, engine, file_sets, gateway, places, registry, secret_store
+from . import basic_auth, building, engine, file_sets, gateway_drafting, places, registry, secret_store
 from .candidate import FOLDER, Candidate
 from .errors import PREFLIGHT, MoorageError
 from .gateway_parsing import GENERATED
@@ -101,12 +101,12 @@ class _Drafting:
         return Draft(release, compose, self.sets, self.live_files, secrets, folders, self.builds)
 
     def _gateways(self) -> None:
-        for name, block in self.stack.gateways.items():
-            texts = gateway.render(block, self.stack)
-            files: file_sets.Files = {file: (text.encode(), 0o644) for file, text in texts.items()}
-            signal = self.stack.services[block.service].reload_signal or "HUP"
-            self.live_files[block.service] = files
-            self.live[block.service] = LiveSet(name, file_sets.checksum(files), block.mount, signal)
+        for block in self.stack.gateways.values():
+            drafted = gateway_drafting.draft(
+                block, self.stack, self.candidate, self._uid(self.stack.services[block.service])
+            )
+            self.live[block.service], self.live_files[block.service] = drafted.live, drafted.files
+            self.secret_files.update(drafted.password_files)
 
     def _hooks(self) -> None:
         for path in self.stack.hooks.values():
@@ -128,6 +128,9 @@ class _Drafting:
         body = {key: value for key, value in service.body.items() if key not in left_out}
         body["volumes"] = [self._mount(service, mount) for mount in service.body.get("volumes") or []]
         body["volumes"] += self._secrets(service)
+        if service.name in self.live and self.live[service.name].password_files:
+            source = str(secret_store.service_folder(self.candidate.project, service.name))
+            body["volumes"].append({"type": "bind", "source": source, "target": basic_auth.MOUNT, "read_only": True})
         return body
 
     def _mount(self, service: Service, mount: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@
 """A gateway's nginx configuration, from the routes of the services that are enabled.
 
 Names are resolved when a request comes (``resolver`` and a variable), so that nginx starts, and the
-other routes work, while a backend is missing. Headers are set at server level only: one in a
-location would drop all of its parent's.
+other routes work, while a backend is missing, and so that all copies of a backend get their share.
+Headers are set at server level only: one in a location would drop all of its parent's.
 """
 
 from __future__ import annotations
@@ -15,37 +15,64 @@ import re
 from typing import TYPE_CHECKING
 
 from . import file_sets
-from .units import nginx_time
+from .gateway_locations import BEHIND_PORT, STATIC, is_behind, locations, zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from .stack import Gateway, Route, Stack
+    from .stack import Gateway, Stack
 
 # An own listener, on loopback: allow and deny do not guard `return`.
 IDENTITY_PORT = 9025
 CONFIG_ID = "@config-id@"
 
 _ERRORS = {
+    401: ("unauthorized", "a name and a password are needed"),
+    403: ("forbidden", "this is not for everybody"),
     404: ("not_found", "no such path"),
+    405: ("method_not_allowed", "this path does not take that method"),
     413: ("too_large", "the request body is too large"),
     429: ("rate_limited", "too many requests"),
+    500: ("internal_error", "the gateway could not handle the request"),
     502: ("bad_gateway", "the backend did not answer"),
     503: ("unavailable", "the backend is not available"),
     504: ("gateway_timeout", "the backend took too long"),
 }
+# What is sent unless the backend, or another gateway behind this one, has sent its own.
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+}
 
 
-def render(gateway: Gateway, stack: Stack) -> dict[str, str]:
-    """Return the files of the gateway's configuration folder, by name.
+def render(
+    gateway: Gateway, stack: Stack, static: file_sets.Files | None = None, passwords: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the files that are generated for the gateway's configuration folder, by name.
 
-    In place of CONFIG_ID stands a checksum of all of them: nginx answers with it, and so a reload is proved.
+    In place of CONFIG_ID stands a checksum of the whole folder: nginx answers with it, and so a reload is proved.
+
+    Args:
+        gateway: The gateway.
+        stack: Its stack.
+        static: What else lies in the folder, as ``static_files`` returns it.
+        passwords: Where the container sees the password file of each ``basic_auth``.
     """
-    files = {"nginx.conf": _main(gateway, stack)}
+    files = {"nginx.conf": _main(gateway, stack, passwords or {})}
     if gateway.discovery:
         files["services.json"] = json.dumps(_discovery(gateway, stack), indent=2) + "\n"
-    identity = file_sets.checksum({name: (text.encode(), 0o644) for name, text in files.items()})
+    whole = {**(static or {}), **{name: (text.encode(), 0o644) for name, text in files.items()}}
+    identity = file_sets.checksum(whole)
     return {name: text.replace(CONFIG_ID, identity) for name, text in files.items()}
+
+
+def static_files(gateway: Gateway, files: file_sets.Files) -> file_sets.Files:
+    """Return the files of a gateway's static root by their place in its configuration folder.
+
+    They lie there under the path at which they are served, which so needs no ``alias``.
+    """
+    return {f"{STATIC}{gateway.static.path}{name}": entry for name, entry in files.items()} if gateway.static else {}
 
 
 def identity(configuration: str) -> str:
@@ -62,10 +89,13 @@ def _discovery(gateway: Gateway, stack: Stack) -> dict[str, object]:
     }
 
 
-def _main(gateway: Gateway, stack: Stack) -> str:
+def _main(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> str:
+    # The image's own account, named because its worker alone may read the password files.
+    user = ["user nginx;"] if passwords else []
     return "\n".join(
         [
             "# Written by Moorage from the routes of the stack; changes are lost.",
+            *user,
             "worker_processes auto;",
             "worker_shutdown_timeout 1h;",
             "pid /tmp/nginx.pid;",
@@ -73,16 +103,17 @@ def _main(gateway: Gateway, stack: Stack) -> str:
             *([f"error_log {gateway.logs}/error.log warn;"] if gateway.logs else []),
             "events { worker_connections 2048; }",
             "http {",
-            *_indent(_http_level(gateway)),
+            *_indent(_http_level(gateway, stack)),
             *_indent(_identity_server(stack)),
-            *_indent(_server(gateway)),
+            *_indent(_strangers_server(gateway)),
+            *_indent(_server(gateway, stack, passwords)),
             "}",
             "",
         ]
     )
 
 
-def _http_level(gateway: Gateway) -> list[str]:
+def _http_level(gateway: Gateway, stack: Stack) -> list[str]:
     fields = {
         "time": "$time_iso8601",
         "id": "$request_id",
@@ -95,9 +126,9 @@ def _http_level(gateway: Gateway) -> list[str]:
         "upstream_status": "$upstream_status",
         "upstream_seconds": "$upstream_response_time",
         "bytes": "$body_bytes_sent",
-        "client": "$remote_addr",
+        "client": _client(gateway, stack),
     }
-    lines = [
+    return [
         "include /etc/nginx/mime.types;",
         "default_type application/octet-stream;",
         "server_tokens off;",
@@ -113,23 +144,60 @@ def _http_level(gateway: Gateway) -> list[str]:
         *(f"{kind}_temp_path /tmp/{kind};" for kind in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")),
         "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }",
         'map $http_x_request_id $request_tag { default $request_id; "~^[A-Za-z0-9._-]{8,64}$" $http_x_request_id; }',
-        "map $status $retry_after { default ''; 429 1; 503 5; }",
+        'map $http_host $host_port { default ""; "~(?<asked_port>:[0-9]+)$" $asked_port; }',
+        *_own_headers(gateway),
+        *_passed_on(gateway, stack),
         "proxy_http_version 1.1;",
         "proxy_connect_timeout 3s;",
-        "proxy_next_upstream error;",
+        # Another copy is tried once; never for what may have been done already: no non_idempotent.
+        "proxy_next_upstream error timeout;",
         "proxy_next_upstream_tries 2;",
         "proxy_next_upstream_timeout 10s;",
+        *_limits(gateway, stack),
     ]
-    for name, limit in gateway.rate_limits.items():
-        lines.append(f"limit_req_zone $binary_remote_addr zone={_zone(name, limit['rate'])}:1m rate={limit['rate']};")
-    if gateway.rate_limits:
-        lines.append("limit_req_status 429;")
+
+
+def _limits(gateway: Gateway, stack: Stack) -> list[str]:
+    key = "$client" if is_behind(gateway, stack) else "$binary_remote_addr"
+    lines = [
+        f"limit_req_zone {key} zone={zone(name, gateway, stack)}:1m rate={limit['rate']};"
+        for name, limit in gateway.rate_limits.items()
+    ]
+    return [*lines, "limit_req_status 429;"] if lines else []
+
+
+def _own_headers(gateway: Gateway) -> list[str]:
+    """Return a variable for each header that is sent unless the backend has sent it: never twice."""
+    lines = ["map $status $retry_seconds { default ''; 429 1; 503 5; }"]
+    values = {"X-Request-ID": "$request_tag", "Retry-After": "$retry_seconds"}
+    values.update(_SECURITY_HEADERS if gateway.security_headers else {})
+    for name, value in values.items():
+        lines.append(f"map $upstream_http_{_word(name)} $own_{_word(name)} {{ default ''; '' {value}; }}")
     return lines
 
 
-def _zone(name: str, rate: str) -> str:
-    """Key and rate are part of the name: nginx keeps an old zone of the same name on a reload."""
-    return re.sub(r"[^a-z0-9]", "_", f"{name}_{rate}".lower())
+def _word(header: str) -> str:
+    return header.lower().replace("-", "_")
+
+
+def _client(gateway: Gateway, stack: Stack) -> str:
+    return "$client" if is_behind(gateway, stack) else "$remote_addr"
+
+
+def _passed_on(gateway: Gateway, stack: Stack) -> list[str]:
+    """Return who the client is, where another gateway tells it.
+
+    It is believed on a port of its own alone. That one is never published, so only the stack's own networks lead there:
+    an address proves nothing, as published ports make clients look like the network's own gateway.
+    """
+    if not is_behind(gateway, stack):
+        return []
+    client = f'default $remote_addr; "~^{BEHIND_PORT} (?<told_client>[0-9a-fA-F.:]+)$" $told_client;'
+    scheme = f'default $scheme; "~^{BEHIND_PORT} (?<told_scheme>https?)$" $told_scheme;'
+    return [
+        f'map "$server_port $http_x_real_ip" $client {{ {client} }}',
+        f'map "$server_port $http_x_forwarded_proto" $client_scheme {{ {scheme} }}',
+    ]
 
 
 def _identity_server(stack: Stack) -> list[str]:
@@ -144,78 +212,54 @@ def _identity_server(stack: Stack) -> list[str]:
     ]
 
 
-def _server(gateway: Gateway) -> list[str]:
-    names = " ".join(gateway.server_names) or "_"
+def _strangers_server(gateway: Gateway) -> list[str]:
+    """Close connections that ask for a name which is not the gateway's."""
+    if not gateway.server_names:
+        return []
+    return [f"server {{ listen {gateway.listen} default_server; server_name _; return 444; }}"]
+
+
+def _server(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> list[str]:
+    # the last two: health checks inside the container and on its host
+    names = " ".join([*gateway.server_names, "localhost", "127.0.0.1"]) if gateway.server_names else "_"
     lines = [
         f"listen {gateway.listen}{'' if gateway.server_names else ' default_server'};",
+        *([f"listen {BEHIND_PORT};"] if is_behind(gateway, stack) else []),
         f"server_name {names};",
+        f"client_max_body_size {gateway.max_body};",
+        "client_body_timeout 30s;",
+        *_headers(gateway, stack),
+        *(f"error_page {status} @error{status};" for status in _ERRORS),
+        *locations(gateway, stack, passwords),
     ]
-    lines += [f"client_max_body_size {gateway.max_body};", "client_body_timeout 30s;"]
-    lines += _headers(gateway)
-    lines += [f"error_page {status} @error{status};" for status in _ERRORS]
-    lines.append(
-        f"location = {gateway.health} {{ access_log off; default_type application/json;"
-        ' return 200 \'{"status": "ok"}\'; }'
-    )
-    if gateway.discovery:
-        lines.append(
-            f"location = {gateway.discovery} {{ default_type application/json;"
-            f" alias {gateway.mount}/current/services.json; }}"
-        )
-    for route in gateway.routes:
-        lines += _location(route, gateway)
-    if "/" not in [route.path for route in gateway.routes]:
-        lines.append("location / { return 404; }")
     for status, (code, message) in _ERRORS.items():
         body = json.dumps({"error": {"code": code, "message": message, "request_id": "$request_tag"}})
-        lines.append(
-            f"location @error{status} {{ internal; default_type application/json; return {status} '{body}'; }}"
-        )
+        # types: without it the kind would be that of the path's extension
+        answer = f"types {{ }} default_type application/json; return {status} '{body}';"
+        lines.append(f"location @error{status} {{ internal; {answer} }}")
     return ["server {", *_indent(lines), "}"]
 
 
-def _headers(gateway: Gateway) -> list[str]:
-    lines = [
-        "add_header X-Request-ID $request_tag always;",
-        "add_header Retry-After $retry_after always;",
-    ]
-    if gateway.security_headers:
-        lines += [
-            "add_header X-Content-Type-Options nosniff always;",
-            "add_header X-Frame-Options SAMEORIGIN always;",
-            "add_header Referrer-Policy strict-origin-when-cross-origin always;",
-        ]
-    return [
-        *lines,
-        "proxy_set_header Host $host;",
-        "proxy_set_header X-Real-IP $remote_addr;",
-        "proxy_set_header X-Forwarded-For $remote_addr;",
-        "proxy_set_header X-Forwarded-Proto $scheme;",
+def _headers(gateway: Gateway, stack: Stack) -> list[str]:
+    names = ["X-Request-ID", "Retry-After", *(_SECURITY_HEADERS if gateway.security_headers else ())]
+    client = _client(gateway, stack)
+    lines = [f"add_header {name} $own_{_word(name)} always;" for name in names]
+    lines += [
+        "proxy_set_header Host $host$host_port;",
+        f"proxy_set_header X-Real-IP {client};",
+        f"proxy_set_header X-Forwarded-For {client};",
+        f"proxy_set_header X-Forwarded-Proto {'$client_scheme' if is_behind(gateway, stack) else '$scheme'};",
+        "proxy_set_header X-Forwarded-Host $host$host_port;",
+        # What a client says of itself there would be believed of a proxy.
+        'proxy_set_header Forwarded "";',
         "proxy_set_header X-Request-ID $request_tag;",
         "proxy_set_header Upgrade $http_upgrade;",
         "proxy_set_header Connection $connection_upgrade;",
     ]
-
-
-def _location(route: Route, gateway: Gateway) -> list[str]:
-    variable = "$backend_" + re.sub(r"[^a-z0-9]", "_", route.service.lower())
-    lines = [f"set {variable} {route.service};"]
-    if route.rate_limit:
-        limit = gateway.rate_limits[route.rate_limit]
-        burst = f" burst={limit['burst']} nodelay" if limit.get("burst") else ""
-        lines.append(f"limit_req zone={_zone(route.rate_limit, limit['rate'])}{burst};")
-    if route.timeout or route.websocket:
-        time = nginx_time(route.timeout or "1h")
-        lines += [f"proxy_read_timeout {time};", f"proxy_send_timeout {time};"]
-    if route.max_body:
-        lines.append(f"client_max_body_size {route.max_body};")
-    if not route.buffering:
-        lines += ["gzip off;", "proxy_buffering off;", "proxy_cache off;"]
-    if route.path != route.backend_path:
-        # (?s): without it a %0a in the path would leave the prefix on
-        lines.append(f"rewrite (?s)^{re.escape(route.path)}(.*)$ {route.backend_path}$1 break;")
-    lines.append(f"proxy_pass http://{variable}:{route.port};")
-    return [f"location {route.path} {{", *_indent(lines), "}"]
+    if gateway.basic_auth:
+        lines += ["set $passed_authorization $http_authorization;"]
+        lines += ["proxy_set_header Authorization $passed_authorization;"]
+    return lines
 
 
 def _indent(lines: Iterable[str]) -> list[str]:

@@ -40,7 +40,7 @@ def gateways(services: Mapping[str, Service], extension: Mapping[str, Any], fold
         if block["service"] in services
     }
     _check_services(found)
-    _check_chains(found)
+    _check_chains(found, services)
     return found
 
 
@@ -121,7 +121,7 @@ def _check_services(found: Mapping[str, Gateway]) -> None:
         owners[gateway.service] = gateway.name
 
 
-def _check_chains(found: Mapping[str, Gateway]) -> None:
+def _check_chains(found: Mapping[str, Gateway], services: Mapping[str, Service]) -> None:
     for gateway in found.values():
         passed, behind = [gateway.name], gateway.in_front_of
         while behind:
@@ -132,6 +132,12 @@ def _check_chains(found: Mapping[str, Gateway]) -> None:
                 raise MoorageError(
                     "a gateway is in front of one that is not enabled", key=key, found=behind,
                     fix="enable the service of both by the same profiles",
+                )  # fmt: skip
+            front, other = services[found[passed[-1]].service], services[found[behind].service]
+            if not set(front.networks) & set(other.networks):
+                raise MoorageError(
+                    "a gateway shares no network with the one behind it", key=key, found=behind,
+                    fix=f"put {front.name} and {other.name} on one of the stack's networks",
                 )  # fmt: skip
             passed.append(behind)
             behind = found[behind].in_front_of

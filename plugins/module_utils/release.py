@@ -14,7 +14,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import places, registry
+from . import basic_auth, places, registry
 from .atomic_write import sync_folder, write
 from .errors import NOT_UNDONE, MoorageError
 from .parsing import parse
@@ -64,12 +64,13 @@ class Image:
 
 @dataclasses.dataclass(frozen=True)
 class LiveSet:
-    """The configuration folder of a service that reloads: which file set is in force."""
+    """The configuration folder of a service that reloads: which file set is in force, and its password files."""
 
     gateway: str
     hash: str
     mount: str
     signal: str
+    password_files: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,8 +124,9 @@ class Release:
     def secret_files(self) -> list[str]:
         """Return the files that hold the release's secrets: the env file, and those of single services."""
         mounts = [mount for body in self.bodies.values() for mount in body.get("volumes") or []]
-        sources = [str(mount.get("source", "")) for mount in mounts]
-        return [self.env_file, *(source for source in sources if source.startswith(f"{places.SECRETS}/"))]
+        sources = [str(mount.get("source", "")) for mount in mounts if mount.get("target") != basic_auth.MOUNT]
+        passwords = [path for live in self.live.values() for path in live.password_files]
+        return [self.env_file, *(source for source in sources if source.startswith(f"{places.SECRETS}/")), *passwords]
 
     def compose_command(self) -> list[str]:
         """Return the beginning of every Compose command for this release."""
@@ -196,7 +198,10 @@ def load(project: str, number: str) -> Release:
             expected=f"format {FORMAT}", fix="use the version of Moorage that wrote it", exit_code=NOT_UNDONE,
         )  # fmt: skip
     described["images"] = {name: Image(**image) for name, image in described["images"].items()}
-    described["live"] = {name: LiveSet(**live) for name, live in described["live"].items()}
+    described["live"] = {
+        name: LiveSet(**{**live, "password_files": tuple(live.get("password_files", ()))})
+        for name, live in described["live"].items()
+    }
     return Release(**described, **model)
 
 

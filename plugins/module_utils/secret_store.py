@@ -129,9 +129,14 @@ def env_file(project: str, fingerprints: Mapping[str, str]) -> Path:
     return places.secrets(project) / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.env"
 
 
+def service_folder(project: str, service: str) -> Path:
+    """Return the folder of one service's own secret files."""
+    return places.secrets(project) / "files" / service
+
+
 def service_file(project: str, service: str, name: str, mark: str) -> Path:
     """Return the path of one service's own file of a secret; another value has another path."""
-    return places.secrets(project) / "files" / service / mark[:16] / name
+    return service_folder(project, service) / mark[:16] / name
 
 
 def write_env_file(path: Path, values: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ansible_collections.moorage.stacks.plugins.module_utils.stack import Stack
 
 _USED = ("layer", "routes")
+_OF_A_STACK = {"static", "basic_auth", "in_front_of"}
 # What stands in nginx's words without quotes.
 _WORDS = {
     "name": (r"[a-z0-9][a-z0-9_-]*", "lower-case letters, digits, - and _"),
@@ -52,6 +53,12 @@ def gateway_files(
             raise MoorageError("not a map", key=prefix + key, found=type(given).__name__)
     for key, value in (("name", name), ("mount", mount), ("resolver", resolver)):
         _check_word(prefix + key, value, *_WORDS[key])
+    for key in sorted(_OF_A_STACK & set(settings)):
+        raise MoorageError(
+            "only the gateway of a whole stack has this", key=f"{prefix}settings.{key}",
+            expected="a gateway without files, passwords and other gateways of its own",
+            fix="leave it out, or deploy a stack (compose_stack)",
+        )  # fmt: skip
     block = {"service": name, **settings}
     _check_schema(block, "gateway", f"{prefix}settings")
     for service, entry in services.items():

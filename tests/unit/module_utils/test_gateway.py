@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from ansible_collections.moorage.stacks.plugins.module_utils import gateway
 from ansible_collections.moorage.stacks.plugins.module_utils.parsing import parse
-from ansible_collections.moorage.stacks.plugins.module_utils.stack import Gateway, Route, Service, Stack
+from ansible_collections.moorage.stacks.plugins.module_utils.stack import Gateway, Route, Service, Stack, Static
 from ansible_collections.moorage.stacks.plugins.plugin_utils.compose_model import FOLDER, compose_model
 from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import load_stack
 
@@ -28,11 +28,11 @@ def stack_of(folder: Path, profiles: tuple[str, ...]) -> Stack:
     return parse(compose_model(loaded, profiles), loaded.extension, FOLDER)
 
 
-def files(*routes: Route, **options: Any) -> dict[str, str]:
+def files(*routes: Route, passwords: dict[str, str] | None = None, **options: Any) -> dict[str, str]:
     given: dict[str, Any] = {"name": "main", "service": "gateway", "listen": 8080, "mount": "/etc/gateway", **options}
     services = {name: Service(name, "image", {}) for name in ("gateway", *(route.service for route in routes))}
     stack = Stack("shop", "Shop", (), services, {}, {}, {}, ())
-    return gateway.render(Gateway(routes=routes, **given), stack)
+    return gateway.render(Gateway(routes=routes, **given), stack, passwords=passwords)
 
 
 def conf(*routes: Route, **options: Any) -> str:
@@ -88,7 +88,7 @@ def test_a_route_with_a_slash_at_its_end_strips_its_path() -> None:
 
     assert r"rewrite (?s)^/api/v1\.0/(.*)$ /$1 break;" in location(text, "/api/v1.0/")
     assert "rewrite" not in location(text, "/plain")
-    assert "proxy_pass http://$backend_web:81;" in location(text, "/plain")
+    assert "proxy_pass http://$backend:81;" in location(text, "/plain")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_options_of_the_gateway() -> None:
 
     for line in (
         "listen 8081;",
-        "server_name a.example.com b.example.com;",
+        "server_name a.example.com b.example.com localhost 127.0.0.1;",
         "location = /-/up {",
         "client_max_body_size 5m;",
         "resolver 9.9.9.9 valid=5s ipv6=off;",
@@ -189,6 +189,94 @@ def test_all_that_nginx_writes_stands_below_tmp() -> None:
 
     assert len(written) == 6
     assert all(path.startswith("/tmp/") for path in written)  # noqa: S108
+
+
+def test_zones_of_similar_names_are_not_one() -> None:
+    limits = {"a-b": {"rate": "1r/s"}, "a_b": {"rate": "1r/s"}, "AB": {"rate": "1r/s"}, "ab": {"rate": "1r/s"}}
+
+    zones = re.findall(r"zone=(\w+):", conf(rate_limits=limits))
+
+    assert len(set(zones)) == 4
+
+
+def test_a_password_is_asked_for_and_not_passed_on() -> None:
+    text = files(
+        Route("/a/", "web", 80, auth="ops"), Route("/b/", "web", 80), basic_auth={"ops": {"o": "S"}},
+        passwords={"ops": "/run/gateway-passwords/1f/ops"},
+    )["nginx.conf"]  # fmt: skip
+
+    guarded = location(text, "/a/")
+    assert 'auth_basic "ops";' in guarded
+    assert "auth_basic_user_file /run/gateway-passwords/1f/ops;" in guarded
+    assert 'set $passed_authorization "";' in guarded
+    assert "auth" not in location(text, "/b/")
+    assert "proxy_set_header Authorization $passed_authorization;" in text
+    assert "\nuser nginx;" in text
+    assert "user nginx" not in conf()
+    assert "Authorization" not in conf()
+
+
+@pytest.mark.parametrize(
+    ("static", "tried"),
+    [
+        (Static("files/web"), "try_files $uri $uri/ =404;"),
+        (Static("files/web", "/", "/index.html"), "try_files $uri $uri/ /index.html;"),
+        (Static("files/web", "/docs/", "/index.html"), "try_files $uri $uri/ /docs/index.html;"),
+    ],
+    ids=["plain", "fallback", "below a path"],
+)
+def test_static_files(static: Static, tried: str) -> None:
+    text = conf(Route("/a/", "web", 80), static=static)
+
+    found = location(text, static.path)
+    assert "root /etc/gateway/current/static;" in found
+    assert tried in found
+    assert "alias" not in text
+    assert ("location / { return 404; }" in text.split("default_server")[1]) is (static.path != "/")
+
+
+def test_the_checksum_covers_static_files() -> None:
+    described = Gateway("main", "gateway", 8080, "/etc/gateway", static=Static("files/web", "/docs/"))
+    stack = Stack("shop", "Shop", (), {}, {}, {}, {}, ())
+    lists = [gateway.static_files(described, {"a.html": (text, 0o644)}) for text in (b"1", b"2")]
+
+    assert list(lists[0]) == ["static/docs/a.html"]
+    one, two = (gateway.identity(gateway.render(described, stack, given)["nginx.conf"]) for given in lists)
+    assert one != two
+
+
+def test_a_gateway_in_front_of_another() -> None:
+    main = Gateway("main", "gateway", 8080, "/etc/gateway", rate_limits={"api": {"rate": "1r/s"}})
+    edge = Gateway("edge", "nginx-ssl", 443, "/etc/gateway", health="", max_body="0", in_front_of="main")
+    stack = Stack("shop", "Shop", (), {}, {"main": main, "edge": edge}, {}, {}, ())
+    behind, front = (gateway.render(one, stack)["nginx.conf"] for one in (main, edge))
+
+    passed = location(front, "/")
+    for line in ("set $backend gateway;", "proxy_pass http://$backend:9026;", "proxy_request_buffering off;"):
+        assert line in passed
+    assert "client_max_body_size 0;" in front
+    assert "/health" not in front
+    assert "listen 9026;" in behind
+    assert "proxy_set_header X-Forwarded-For $client;" in behind
+    assert "limit_req_zone $client zone=api_1r_s_client:1m" in behind  # another key is another zone
+    for text in (front, conf(rate_limits=main.rate_limits)):
+        assert "9026;\n" not in text.replace("$backend:9026;", "")
+        assert "$client" not in text.replace("$client_", "")
+
+
+def test_an_unknown_name_is_not_served() -> None:
+    text = conf(server_names=("a.example.com",), listen=8081)
+
+    assert "server { listen 8081 default_server; server_name _; return 444; }" in text
+    assert "return 444" not in conf()
+
+
+def test_nothing_is_repeated_that_may_have_been_done() -> None:
+    text = conf(Route("/a/", "web", 80))
+
+    assert "proxy_next_upstream error timeout;" in text
+    for word in ("non_idempotent", "merge_slashes", "underscores_in_headers", "set_real_ip_from", "http_5"):
+        assert word not in text
 
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")

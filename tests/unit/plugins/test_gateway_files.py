@@ -49,7 +49,7 @@ def test_the_gateways_own_service_may_be_a_backend_too() -> None:
     files = gateway_files({"gateway": {"routes": [{"path": "/own/", "port": 81}]}}, {"discovery": "/list"})
 
     assert json.loads(files["services.json"])["services"] == [{"name": "gateway", "layer": ""}]
-    assert "proxy_pass http://$backend_gateway:81;" in files["nginx.conf"]
+    assert "proxy_pass http://$backend:81;" in files["nginx.conf"]
 
 
 def test_no_services_is_a_gateway_that_answers_for_itself() -> None:
