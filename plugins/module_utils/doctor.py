@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, history, places, planning, registry, topology
+from . import difference, engine, history, places, planning, registry, resources, topology
 from .candidate import Candidate
 from .drafting import draft
 from .errors import PREFLIGHT, MoorageError
@@ -134,16 +134,17 @@ def _damage(base: Release | None, damaged: str) -> list[Check]:
 
 
 def _memory(release: Release, *, accepted: bool) -> list[Check]:
-    wanted, total = sum(_limit(body) for body in release.bodies.values()), _total_memory()
+    limits = {
+        name: int(resources.memory_limit(body) or 0) * resources.copies(body) for name, body in release.bodies.items()
+    }
+    wanted, total = sum(limits.values()), _total_memory()
     enough = accepted or wanted <= total
+    largest = sorted(limits, key=limits.__getitem__, reverse=True)[:3]
+    told = ", ".join(f"{name} {limits[name] / 1024**3:.1f}" for name in largest if limits[name])
     detail = f"the services may use {wanted / 1024**3:.1f} GiB, and the host has {total / 1024**3:.1f} GiB"
-    fix = "lower the limits, take a larger host, or agree to it: compose_stack_accept_memory: true"
+    detail += f" (the most: {told})" if told and not enough else ""
+    fix = "lower the limits, leave a profile out, take a larger host, or agree: compose_stack_accept_memory: true"
     return [Check("memory", "", enough, detail, "" if enough else fix)]
-
-
-def _limit(body: Mapping[str, Any]) -> int:
-    limits = ((body.get("deploy") or {}).get("resources") or {}).get("limits") or {}
-    return int(body.get("mem_limit") or limits.get("memory") or 0)
 
 
 def _total_memory() -> int:

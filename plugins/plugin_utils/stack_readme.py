@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 from ansible_collections.moorage.stacks.plugins.module_utils.parsing import parse
 
+from . import memory_table
 from .compose_model import FOLDER, compose_model
 from .interpolation import variables
 from .stack_folder import StackFolder, load_stack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from ansible_collections.moorage.stacks.plugins.module_utils.stack import Port, Route, Service, Stack
 
-_BLOCK = re.compile(r"(<!-- begin (\w+)(?: of ([\w,; -]*\w))?[^>]*-->\n).*?(<!-- end \2 -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- begin (\w+)(?: of ([\w,;@ -]*\w))?[^>]*-->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
 
 def update(text: str, path: Path) -> str:
@@ -30,7 +31,8 @@ def update(text: str, path: Path) -> str:
 
     Args:
         text: The README as it is; a table stands between ``<!-- begin services -->`` and ``<!-- end services -->``,
-            one of other overlays than none begins with ``<!-- begin services of prod, telemetry -->``.
+            one of other overlays than none begins with ``<!-- begin services of prod, telemetry -->``, and one of
+            memory names combinations: ``<!-- begin memory of base; prod, @nginx -->``.
         path: The stack's folder.
 
     Raises:
@@ -39,9 +41,8 @@ def update(text: str, path: Path) -> str:
 
     def block(found: re.Match[str]) -> str:
         head, name, of, end = found.groups()
-        choices = [[overlay.strip() for overlay in choice.split(",")] for choice in (of or "").split(";")]
         if name == "memory":
-            return f"{head}{_memory(path, choices)}\n{end}"
+            return f"{head}{_table(memory_table.HEAD, memory_table.rows(path, of or 'base', model))}\n{end}"
         if name not in TABLES:
             raise MoorageError(
                 "no such table",
@@ -49,17 +50,17 @@ def update(text: str, path: Path) -> str:
                 key=name,
                 expected=f"one of {', '.join(TABLES)}, memory",
             )
-        folder = load_stack(path, choices[0] if of else ())
+        folder = load_stack(path, [overlay.strip() for overlay in of.split(",")] if of else ())
         return f"{head}{TABLES[name](model(folder), folder)}\n{end}"
 
     return _BLOCK.sub(block, text)
 
 
-def model(folder: StackFolder) -> Stack:
-    """Return the stack with all its profiles, variables at their defaults; a required one stands as it is."""
+def model(folder: StackFolder, profiles: Collection[str] = "*") -> Stack:
+    """Return the stack, with all its profiles or some; variables at their defaults, a required one as it stands."""
     text = json.dumps(list(folder.documents.values()), default=str)
     required = {variable.name: f"${{{variable.name}}}" for variable in variables(text) if variable.required}
-    return parse(compose_model(folder, profiles="*", environment=required), folder.extension, FOLDER)
+    return parse(compose_model(folder, profiles=profiles, environment=required), folder.extension, FOLDER)
 
 
 def _ordered(stack: Stack) -> list[Service]:
@@ -142,36 +143,6 @@ def _profiles(stack: Stack, folder: StackFolder) -> str:  # noqa: ARG001
             members.setdefault(profile, []).append(f"`{service.name}`")
     rows = [(f"`{name}`" if name != "(none)" else name, ", ".join(names)) for name, names in sorted(members.items())]
     return _table(("Profile", "Services"), rows)
-
-
-def _memory(path: Path, choices: list[list[str]]) -> str:
-    rows = []
-    for overlays in choices:
-        stack = model(load_stack(path, [name for name in overlays if name != "base"]))
-        resources = [(service.body.get("deploy") or {}).get("resources") or {} for service in stack.services.values()]
-        limits, reserved = ([(block.get(kind) or {}).get("memory") for block in resources] for kind in _KINDS)
-        rows.append(
-            (
-                " + ".join(f"`{name}`" for name in overlays),
-                str(len(stack.services)),
-                _size(sum(map(_bytes, limits))),
-                str(limits.count(None)),
-                _size(sum(map(_bytes, reserved))),
-            )
-        )
-    return _table(("Overlays", "Services", "Sum of their memory limits", "Without a limit", "Reserved"), rows)
-
-
-_KINDS = ("limits", "reservations")
-
-
-def _bytes(text: str | int | None) -> int:
-    found = re.fullmatch(r"(\d+)([bkmg]?)b?", str(text or 0).lower())
-    return int(found.group(1)) * 1024 ** "bkmg".index(found.group(2) or "b") if found else 0
-
-
-def _size(number: int) -> str:
-    return f"{number / 1024**3:.2f} GiB".replace(".00", "") if number else "-"
 
 
 def _overlays(stack: Stack, folder: StackFolder) -> str:
