@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 from moorage.lab.recipe import Recipe, application, applications
+from moorage.lab.wheels import KAFKA_PYTHON
+
+AUREN = {
+    f"registry.example.com/auren/{service}:{version}": Recipe(
+        "application",
+        "python",
+        "auren.Dockerfile",
+        {"SERVICE": service, "VERSION": version, "FAIL": "500" if version == "broken" else ""},
+        wheels=(KAFKA_PYTHON,),
+    )
+    for service, versions in {
+        "auren-api": ("1.0", "1.1", "broken"),
+        "biometric-bridge": ("1.0",),
+        "pwa": ("1.0",),
+        "neuros-advanced": ("1.0",),
+        "biometric-production": ("1.0",),
+    }.items()
+    for version in versions
+}
 
 OBERACONNECT = {
     **applications(
@@ -52,12 +71,19 @@ AURUM_CIRCLE = {
 
 APPLICATIONS: dict[str, Recipe] = {
     ECHO: application("lab", "echo", "1.0"),
+    **AUREN,
     **AURUM_CIRCLE,
     **OBERACONNECT,
     **UNIVERSAL_AI_TOOLS,
 }
 
 STACKS: dict[str, tuple[str, ...]] = {
+    "auren": (
+        *("timescale/timescaledb:2.29.2-pg16", "redis:7-alpine", "apache/kafka:4.3.1", "nginx:1.30.4-alpine"),
+        *("chromadb/chroma:1.5.9", "zookeeper:3.9.5", "ghcr.io/kafbat/kafka-ui:v1.5.0"),
+        *("prom/prometheus:v3.14.0", "grafana/grafana:13.2.0"),
+        *AUREN,
+    ),
     "aurum_circle": (
         *("redis:7-alpine", "qdrant/qdrant:v1.19.0-unprivileged", "nginx:1.30.4-alpine"),
         *AURUM_CIRCLE,

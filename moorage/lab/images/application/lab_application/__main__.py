@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from . import (
+    auren,
     aurum,
     aurum_data,
     chroma,
@@ -54,6 +55,7 @@ SERVERS: dict[str, tuple[Callable[[], Application], int]] = {
 }
 # What plays a stack's own services: the application and its port, by the service's name.
 STACKS: dict[str, Callable[[str], tuple[Application, int]]] = {
+    "auren": auren.application,
     "aurum_circle": lambda service: (aurum.application(service), int(os.environ.get("PORT", aurum.PORTS[service]))),
     "oberaconnect": lambda service: (oberaconnect.application(service), 8080),
     "universal_ai_tools": universal.application,

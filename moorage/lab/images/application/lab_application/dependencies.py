@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import socket
 import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import redis_client
+from . import kafka_client, redis_client
 
 TIMEOUT_SECONDS = 3
 
 
 def failures() -> dict[str, str]:
     """What cannot be reached or used now, by name."""
-    checks = {
-        "postgres": ("DATABASE_URL", postgres),
-        "qdrant": ("QDRANT_URL", qdrant),
-        "redis": ("REDIS_URL", redis),
-        "nats": ("NATS_URL", nats),
-    }
+    checks = (
+        ("postgres", "DATABASE_URL", postgres),
+        ("postgres", "POSTGRES_URL", postgres),
+        ("qdrant", "QDRANT_URL", qdrant),
+        ("redis", "REDIS_URL", redis),
+        ("nats", "NATS_URL", nats),
+        ("chroma", "CHROMADB_HOST", chroma),
+        ("kafka", "KAFKA_BOOTSTRAP_SERVERS", kafka_client.fault),
+    )
     found = {}
-    for name, (variable, check) in checks.items():
+    for name, variable, check in checks:
         url = os.environ.get(variable, "")
         message = check(url) if url else ""
         if message:
@@ -65,6 +69,27 @@ def redis(url: str) -> str:
     try:
         redis_client.ask(url, "PING")
     except OSError as error:  # its refusals are of this kind too
+        return str(error)
+    return ""
+
+
+def chroma_collections(host: str) -> list[str]:
+    """The names of Chroma's collections.
+
+    Raises:
+        OSError: It cannot be reached, or does not list them.
+    """
+    place = f"http://{host}:{os.environ.get('CHROMADB_PORT', '8000')}/api/v2/tenants/default_tenant"
+    url = f"{place}/databases/default_database/collections"
+    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 (the same network)
+        return [entry["name"] for entry in json.load(answer)]
+
+
+def chroma(host: str) -> str:
+    """Why Chroma does not list its collections, or an empty text."""
+    try:
+        chroma_collections(host)
+    except (OSError, ValueError) as error:
         return str(error)
     return ""
 
