@@ -95,7 +95,8 @@ STACKS: dict[str, tuple[str, ...]] = {
     ),
     "universal_ai_tools": (
         *("postgres:16-alpine", "redis:7-alpine", "hashicorp/consul:1.22.5", "kong:3.9.3"),
-        *("prom/prometheus:v3.14.0",),
+        *("nats:2.14.5-alpine", "natsio/nats-box:0.19.3", "ollama/ollama:0.32.15", "prom/prometheus:v3.14.0"),
+        *("grafana/grafana:13.2.0", "jaegertracing/jaeger:2.20.0", "otel/opentelemetry-collector-contrib:0.159.0"),
         *UNIVERSAL_AI_TOOLS,
     ),
 }

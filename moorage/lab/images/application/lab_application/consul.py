@@ -147,7 +147,7 @@ def application(arguments: list[str]) -> Application:
         checks = [check for entry in agent.entries() for check in entry["Checks"]]
         return Answer([check for check in checks if wanted in ("any", check["Status"])])
 
-    made.add("GET", "/v1/status/leader", lambda _request: Answer(leader))
+    made.add("GET", "/v1/status/leader", lambda _request: Answer(json.dumps(leader), kind="application/json"))
     made.add("GET", "/v1/catalog/services", catalog)
     made.add("GET", "/v1/health/service/{name}", health)
     made.add("GET", "/v1/health/state/{state}", state)

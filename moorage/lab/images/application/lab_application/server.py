@@ -160,7 +160,7 @@ class RequestHandler(http.server.BaseHTTPRequestHandler):
     def handle_request(self) -> None:
         """Read one request whole and answer it."""
         url = urlsplit(self.path)
-        query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+        query = {key: values[-1] for key, values in parse_qs(url.query, keep_blank_values=True).items()}
         headers = {key.lower(): value for key, value in self.headers.items()}
         try:
             body = self._body(headers)
