@@ -103,6 +103,11 @@ class HostResult:
         return {str(item.get("stack", "")): item["plan"] for item in self.outcomes if item.get("plan")}
 
     @property
+    def bootstrap(self) -> list[dict[str, str]]:
+        """What the stacks' servers hold because the stack says so: service, resource, state (ok, changed, ...)."""
+        return self._last("bootstrap")
+
+    @property
     def outcome(self) -> str:
         """The last outcome: ``unchanged``, ``committed``, ``failed``, ``verified``, ..."""
         return str(self.outcomes[-1].get("outcome", "")) if self.outcomes else ""
@@ -155,6 +160,7 @@ class HostResult:
             "urls": self.urls,
             "plan": self.plan,
             "releases": {item["stack"]: item["release"] for item in self.outcomes if item.get("release")},
+            **({"bootstrap": self.bootstrap} if self.bootstrap else {}),
             **({"history": self.history} if self.history else {}),
             **({"failed": self.failed} if self.failed else {}),
             **({"images": self.images} if self.images else {}),

@@ -77,6 +77,9 @@ def _show_host(terminal: Terminal, verb: str, host: HostResult) -> None:
 
 
 def _show_rows(terminal: Terminal, host: HostResult) -> None:
+    for row in host.bootstrap:
+        if row["state"] == "changed":
+            terminal.say(f"{host.name}: made {row['service']}: {row['resource']}")
     if host.history:
         titles = ("RELEASE", "IN FORCE SINCE", "BY", "REVISION", "STACK", "CHANGES")
         terminal.table(titles, [_release_row(row) for row in host.history])
@@ -101,7 +104,7 @@ def _show_failed_checks(terminal: Terminal, host: str, checks: list[Check]) -> N
 
 
 def _show_plan(terminal: Terminal, host: str, stack: str, plan: dict[str, Any]) -> None:
-    for kind in ("build", "create", "recreate", "reload", "remove", "alter", "disconnect"):
+    for kind in ("build", "create", "recreate", "reload", "remove", "alter", "disconnect", "bootstrap"):
         for item in plan.get(kind) or ():
             why = ", ".join(map(str, item.get("why") or ()))
             terminal.say(f"{host}: {stack}: {kind} {item['service']}" + (f" ({why})" if why else ""))

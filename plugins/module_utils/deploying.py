@@ -9,6 +9,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from . import (
+    bootstrapping,
     bringing,
     difference,
     doctor,
@@ -25,13 +26,16 @@ from . import (
 from .candidate import Candidate
 from .drafting import Draft, draft
 from .errors import LOCKED, PREFLIGHT, MoorageError
+from .extension import KEY
 from .inspecting import describe_services, entrances
 from .release import Release, current_number, load
 from .transaction import COMMITTED, EXIT_CODES
 from .verification import Check, fault_summary, verified_summary, verify, wait_for_verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from .bootstrap_server import Finding
 
 Answer = dict[str, Any]
 
@@ -141,7 +145,7 @@ def planned(new: Release, base: Release | None, request: Mapping[str, Any], draf
     elif plan.empty:
         if request.get("deploy"):
             wait_for_verdicts(base or new)
-        answer.update(_verified(base or new, "unchanged"))
+        answer.update(_verified(base or new, "unchanged", plan.resources))
     else:
         answer.update(outcome="planned", exit_code=0, summary=_summary(plan))
         answer["diff"] = _diff(new, base, drafted)
@@ -155,6 +159,8 @@ def _accepted(request: Mapping[str, Any]) -> preflight.Accepted:
 
 def _key(check: Check) -> str:
     """Return the place in the Compose file that a check is about."""
+    if check.name.startswith(bootstrapping.PREFIX):
+        return f"services.{check.service}.{KEY}.bootstrap"
     part = "ports" if check.name.startswith("port ") else "image"
     return f"services.{check.service}.{part}" if check.service else check.name
 
@@ -196,14 +202,17 @@ def _texts_in_force(base: Release) -> dict[str, str]:
     return found
 
 
-def _verified(release: Release, outcome: str) -> Answer:
-    checks = verify(release)
+def _verified(
+    release: Release, outcome: str, resources: Iterable[Finding], made: Iterable[tuple[str, str]] = ()
+) -> Answer:
+    checks = verify(release) + bootstrapping.checks(resources, release)
     faults = [check for check in checks if check.fault]
     answer: Answer = {
         "checks": [dataclasses.asdict(check) for check in checks],
         "services": describe_services(release),
         "entrances": entrances(release),
         "release": release.number,
+        "bootstrap": bootstrapping.rows(resources, made),
     }
     if faults:
         answer.update(outcome="unverified", exit_code=1, summary=fault_summary(faults))
@@ -242,7 +251,8 @@ def answer_apply(request: Mapping[str, Any]) -> Answer:
     if done["result"] == COMMITTED:
         release = load(project, number)
         wait_for_verdicts(release)  # an Engine that was restarted meanwhile has begun its health checks anew
-        answer = {**_verified(release, "committed"), "changed": True}
+        resources = bootstrapping.look_in_force(release)
+        answer = {**_verified(release, "committed", resources, bootstrapping.made(path)), "changed": True}
         if done["reason"] and answer["exit_code"] == 0:
             fix = "correct the hook; it is run again by the next deploy that changes something"
             answer.update(exit_code=1, summary=f"release {number} is in force, but {done['reason']}")

@@ -9,7 +9,17 @@ import base64
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import basic_auth, building, engine, file_sets, gateway_drafting, places, registry, secret_store
+from . import (
+    basic_auth,
+    bootstrap_sql,
+    building,
+    engine,
+    file_sets,
+    gateway_drafting,
+    places,
+    registry,
+    secret_store,
+)
 from .candidate import FOLDER, Candidate
 from .errors import PREFLIGHT, MoorageError
 from .gateway_parsing import GENERATED
@@ -75,6 +85,7 @@ class _Drafting:
         project = self.candidate.project
         self._gateways()
         self._hooks()
+        self._sql_files()
         bodies = {name: self._body(service) for name, service in self.stack.services.items()}
         networks = {str(n["name"]): _definition(n) for n in self.stack.networks.values()}
         volumes = {str(v["name"]): _definition(v) for v in self.stack.volumes.values()}
@@ -111,6 +122,12 @@ class _Drafting:
     def _hooks(self) -> None:
         for path in self.stack.hooks.values():
             self._content(path, file_sets.below(self.candidate.files, path))
+
+    def _sql_files(self) -> None:
+        for service in self.stack.services.values():
+            if service.bootstrap and service.bootstrap.sql:
+                for path in bootstrap_sql.files(service.bootstrap.sql, self.candidate.files):
+                    self._content(path, file_sets.below(self.candidate.files, path))
 
     def _body(self, service: Service) -> dict[str, Any]:
         """Return the service as it is run; images and labels come later."""

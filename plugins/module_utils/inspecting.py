@@ -9,7 +9,7 @@ import dataclasses
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import audit, engine, history, places, reasons, run_lock, topology, unit
+from . import audit, bootstrapping, engine, history, places, reasons, run_lock, topology, unit
 from .errors import MoorageError
 from .release import DamagedReleaseError, Release, current_number, load
 from .verification import fault_summary, verified_summary, verify
@@ -41,7 +41,8 @@ def answer_verify(request: Mapping[str, Any]) -> Answer:
     """Make every check of the release in force."""
     engine.require()
     release = in_force(request["project"])
-    checks = verify(release)
+    resources = bootstrapping.look_in_force(release)
+    checks = verify(release) + bootstrapping.checks(resources, release)
     faults = [check for check in checks if check.fault]
     answer: Answer = {
         "outcome": "unverified" if faults else "verified",
@@ -51,6 +52,7 @@ def answer_verify(request: Mapping[str, Any]) -> Answer:
         "checks": [dataclasses.asdict(check) for check in checks],
         "services": describe_services(release),
         "entrances": entrances(release),
+        "bootstrap": bootstrapping.rows(resources),
         "summary": verified_summary(release, checks),
     }
     if faults:

@@ -9,17 +9,18 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from . import database_roles, difference, engine, legacy_networks, preflight, reasons
+from . import bootstrapping, database_roles, difference, engine, legacy_networks, preflight, reasons
 from .secret_store import as_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .bootstrap_server import Finding
     from .release import Release
     from .verification import Check
 
 # What is done to services, as the plan and its reader call it.
-KINDS = ("create", "recreate", "reload", "remove", "alter", "disconnect")
+KINDS = ("create", "recreate", "reload", "remove", "alter", "disconnect", "bootstrap")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Plan:
         remove: Services that are gone from the stack.
         alter: Databases in which the password of a role will be changed.
         disconnect: Legacy networks that the stack's containers leave, or that are removed because nobody is on them.
+        bootstrap: Services in whose servers something will be made or changed, such as a topic.
+        resources: What was found of each resource that a server shall hold.
         pull: Images that the host does not have.
         build: Services whose image is built on this host, with the reasons.
         carry: Images that come from the controller.
@@ -51,6 +54,8 @@ class Plan:
     remove: tuple[tuple[str, tuple[str, ...]], ...] = ()
     alter: tuple[tuple[str, tuple[str, ...]], ...] = ()
     disconnect: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    bootstrap: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    resources: tuple[Finding, ...] = ()
     pull: tuple[str, ...] = ()
     build: tuple[tuple[str, tuple[str, ...]], ...] = ()
     carry: tuple[str, ...] = ()
@@ -111,6 +116,8 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
                 kinds.setdefault("reload", []).append((service, why))
         else:
             kinds.setdefault("recreate" if running.get(service) else "create", []).append((service, why))
+    resources = bootstrapping.look(new, base, running)
+    kinds["bootstrap"] = bootstrapping.pending(resources)
     changing = {service for kind in ("create", "recreate") for service, _why_ in kinds.get(kind, [])}
     networks, volumes = preflight.missing_resources(new)
     silent = reasons.of_definition(new, base) if base and new is not base else {}
@@ -120,7 +127,8 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
         networks=tuple(networks),
         volumes=tuple(volumes),
         record=not base or bool(silent) or new.specifications != base.specifications,
-        checks=tuple(preflight.check(new, base, changing, accepted)),
+        resources=tuple(resources),
+        checks=(*preflight.check(new, base, changing, accepted), *bootstrapping.refusals(resources)),
     )
     of_kinds: dict[str, Any] = {kind: tuple(entries) for kind, entries in kinds.items()}
     return dataclasses.replace(found, **of_kinds)
@@ -130,7 +138,8 @@ def _missing_images(new: Release, *, kept: bool) -> set[str]:
     """Return what must be pulled; somebody may have removed an image of a kept release."""
     drafted = {image.source for image in new.images.values() if not image.id and not image.local}
     gone = {image.pinned for image in new.images.values() if kept and image.id and not engine.image(image.id)}
-    return drafted | {name for name in gone if "@" in name}
+    tools = {name for name in bootstrapping.clients(new) if not engine.image(name)}
+    return drafted | tools | {name for name in gone if "@" in name}
 
 
 def _why(what: str, reason: str, new: Release, base: Release | None) -> list[str]:

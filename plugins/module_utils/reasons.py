@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import places
+from . import bootstrap_sql, places
 from .candidate import FOLDER
 from .extension import KEY
 from .secret_store import as_variables, used_by
@@ -149,6 +149,9 @@ def _silent(release: Release, service: str) -> dict[str, Any]:
     own["probes"] = {
         probe.name: {**dataclasses.asdict(probe), "deadline": f"{probe.deadline:g}s"} for probe in described.probes
     }
+    if described.bootstrap and described.bootstrap.sql:
+        paths = bootstrap_sql.files(described.bootstrap.sql, release.contents)
+        own["sql files"] = {path: release.contents[path] for path in paths}
     body = release.model["services"][service]
     return {"depends_on": body.get("depends_on") or {}, "profiles": body.get("profiles") or [], KEY: own}
 

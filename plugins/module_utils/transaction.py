@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from . import (
     audit,
+    bootstrapping,
     database_roles,
     difference,
     engine,
@@ -115,8 +116,7 @@ class Transaction:
         return self.forward()
 
     def _begin(self, changing: Iterable[str]) -> None:
-        fault = self._hook("before_deploy", changing)
-        if fault:
+        if fault := self._hook("before_deploy", changing):
             raise MoorageError(fault)
 
     def _hook(self, kind: str, services: Iterable[str], **facts: str) -> str:
@@ -171,9 +171,9 @@ class Transaction:
             if engine.invocation() != engine_run:
                 return
             self._await(todo)
-            for secret in passwords:
-                if known[secret].service in layer:
-                    self.placing.set_password(self.target, secret)
+            for secret in [name for name in passwords if known[name].service in layer]:
+                self.placing.set_password(self.target, secret)
+            bootstrapping.fill(self.placing, self.target, layer)
         self._reload_and_remove(changing)
 
     def _await(self, services: Iterable[str]) -> None:
