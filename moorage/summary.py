@@ -119,6 +119,8 @@ def _show_plan(terminal: Terminal, host: str, stack: str, plan: dict[str, Any]) 
 def _service_row(service: dict[str, Any]) -> tuple[str, ...]:
     ports = ", ".join(map(str, service.get("ports") or ()))
     names = ("service", "layer", "state", "health")
+    if service.get("replicas", 1) > 1:
+        service = {**service, "state": f"{service['state']} {service['running']}/{service['replicas']}"}
     return (*[str(service.get(name) or "-") for name in names], ports or "-", str(service.get("image") or "-"))
 
 

@@ -64,7 +64,28 @@ def container_fault(container: dict[str, Any], release: Release, service: str, a
     # one that is on a legacy network is moved, not made anew
     moved = bool(set(container["NetworkSettings"]["Networks"]) & set(release.stack.legacy_networks))
     fault = "" if moved else _network_fault(container, release, service, around.networks)
-    return fault or history.hand_made(container, around.left.get(service), networks=not moved)
+    one_of_many = release.stack.services[service].replicas > 1
+    return fault or history.hand_made(container, around.left.get(service), networks=not moved, name=not one_of_many)
+
+
+def service_fault(copies: list[dict[str, Any]], release: Release, service: str, around: Surroundings) -> str:
+    """Return why the containers of a service are not what the release wants, or an empty string."""
+    wanted = release.stack.services[service].replicas
+    faults = copy_faults(copies, release, service, around)
+    if faults and wanted > 1:
+        name, fault = next(iter(faults.items()))
+        return fault if len(faults) == wanted else f"{fault} ({name})"
+    if len(copies) == wanted:
+        return next(iter(faults.values()), "")
+    if len(copies) < wanted:
+        return f"has {len(copies)} of {wanted} containers" if copies else "has no container"
+    return f"has {len(copies)} containers, not {wanted}"
+
+
+def copy_faults(copies: list[dict[str, Any]], release: Release, service: str, around: Surroundings) -> dict[str, str]:
+    """Return which containers of a service are not what the release wants, by name, with the reasons."""
+    found = {copy["Name"][1:]: container_fault(copy, release, service, around) for copy in copies}
+    return {name: fault for name, fault in found.items() if fault}
 
 
 def _network_fault(container: dict[str, Any], release: Release, service: str, networks: Mapping[str, str]) -> str:
@@ -91,11 +112,7 @@ def actual(release: Release) -> dict[str, str]:
     running = engine.by_service(release.project)
     found: dict[str, str] = {}
     for service in release.stack.services:
-        copies = running.get(service, [])
-        if len(copies) == 1:
-            reason = container_fault(copies[0], release, service, around)
-        else:
-            reason = f"has {len(copies)} containers" if copies else "has no container"
+        reason = service_fault(running.get(service, []), release, service, around)
         if reason:
             found[service] = reason
     for service in sorted(set(running) - set(release.stack.services)):

@@ -240,7 +240,7 @@ class _Drafting:
     def _specification(self, name: str, body: Mapping[str, Any], networks: Mapping[str, Any]) -> str:
         used = {secret: self.fingerprints[secret] for secret in sorted(secret_store.used_in(body))}
         names = [self.stack.networks[key]["name"] for key in self.stack.services[name].networks]
-        parts = [body, self.images[name].id, used, {n: networks[n] for n in names}]
+        parts = [_without_count(body), self.images[name].id, used, {n: networks[n] for n in names}]
         if body.get("configs"):
             parts.append(
                 {c["source"]: self._config(c["source"], self.model["configs"][c["source"]]) for c in body["configs"]}
@@ -287,6 +287,15 @@ def _mode(entry: Mapping[str, Any]) -> int:
     """Return the mode that Compose's long form of a secret asks for; Compose prints it as decimal or octal text."""
     given = entry.get("mode")
     return 0o400 if given is None else int(given, 8) if isinstance(given, str) else int(given)
+
+
+def _without_count(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body without how many containers it has: one more or less leaves the others as they are."""
+    found = {key: value for key, value in body.items() if key != "scale"}
+    if "replicas" in (found.get("deploy") or {}):
+        rest = {key: value for key, value in found["deploy"].items() if key != "replicas"}
+        found = {**found, "deploy": rest} if rest else {key: v for key, v in found.items() if key != "deploy"}
+    return found
 
 
 def _definition(block: Mapping[str, Any]) -> dict[str, Any]:

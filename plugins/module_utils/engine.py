@@ -238,7 +238,7 @@ def by_service(project: str) -> dict[str, list[dict[str, Any]]]:
         labels = container["Config"]["Labels"]
         if labels.get("com.docker.compose.oneoff", "False") == "False":
             found.setdefault(labels.get(SERVICE_LABEL, ""), []).append(container)
-    return found
+    return {service: sorted(copies, key=lambda copy: str(copy["Name"])) for service, copies in found.items()}
 
 
 def service_of(container: Mapping[str, Any]) -> str:

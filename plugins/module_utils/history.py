@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PREVIOUS = "previous"
 _MARK = "committed.json"
 # Of how containers are described; a description in another format says nothing, and the next deploy replaces it.
-_FORMAT = 1
+_FORMAT = 2
 # What a container is asked for; the rest of its description is what Docker made of that.
 _CONFIG = (
     "Cmd",
@@ -81,24 +81,29 @@ def project_volumes(project: str) -> list[str]:
     return [volume["Name"] for volume in found.get("Volumes") or []]
 
 
-def hand_made(container: Mapping[str, Any], before: Mapping[str, Any] | None, *, networks: bool = True) -> str:
+def hand_made(
+    container: Mapping[str, Any], before: Mapping[str, Any] | None, *, networks: bool = True, name: bool = True
+) -> str:
     """Return what was changed by hand since the last deploy, or an empty string.
 
     Args:
         container: A service's container.
         before: How the last deploy left that service's container; of another specification, it says nothing.
         networks: Whether its networks are compared too.
+        name: Whether its name is compared too; of several containers, each has another.
     """
     now = _described(container)
+    if before and not name:
+        before, now = {**before, "Name": ""}, {**now, "Name": ""}
     if not before or before["specification"] != now["specification"]:
         return ""
     changed = []
-    for name in sorted({*before, *now}):
-        old, new = before.get(name), now.get(name)
-        if old != new and (networks or not name.startswith("networks.")):
-            secret = name.startswith(("environment.", "labels."))  # kept as a fingerprint: it may hold a secret
+    for field in sorted({*before, *now}):
+        old, new = before.get(field), now.get(field)
+        if old != new and (networks or not field.startswith("networks.")):
+            secret = field.startswith(("environment.", "labels."))  # kept as a fingerprint: it may hold a secret
             words = "added" if old is None else "removed" if new is None else "changed"
-            changed.append(f"{name} {words}" if secret else f"{name} {old} -> {new}")
+            changed.append(f"{field} {words}" if secret else f"{field} {old} -> {new}")
     return f"was changed by hand: {', '.join(changed)}" if changed else ""
 
 
@@ -121,7 +126,8 @@ def _described(container: Mapping[str, Any]) -> dict[str, Any]:
         if not name.startswith(_OWN_LABELS):
             found[f"labels.{name}"] = secret_store.fingerprint_of(value.encode())
     for name, network in container["NetworkSettings"]["Networks"].items():
-        found[f"networks.{name}.aliases"] = sorted({*(network.get("Aliases") or [])} - {container["Id"][:12]})
+        own = {container["Id"][:12], container["Name"][1:]}
+        found[f"networks.{name}.aliases"] = sorted({*(network.get("Aliases") or [])} - own)
     return found
 
 

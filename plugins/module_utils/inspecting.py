@@ -134,13 +134,16 @@ def describe_services(release: Release) -> list[dict[str, Any]]:
     order = {layer: index for index, layer in enumerate(release.stack.layers)}
     services = sorted(release.stack.services.values(), key=lambda s: (order.get(s.layer, len(order)), s.name))
     for service in services:
-        container = next(iter(running.get(service.name, [])), None)
+        copies = running.get(service.name, [])
+        container = next((copy for copy in copies if copy["State"]["Status"] != "running"), next(iter(copies), None))
         state = container["State"] if container else {}
         rows.append(
             {
                 "service": service.name,
                 "layer": service.layer,
-                "state": state.get("Status", "missing"),
+                "state": state.get("Status", "missing" if service.replicas else "off"),
+                "replicas": service.replicas,
+                "running": sum(copy["State"]["Status"] == "running" for copy in copies),
                 "health": (state.get("Health") or {}).get("Status", ""),
                 "image": release.images[service.name].reference,
                 "container": container["Id"][:12] if container else "",

@@ -99,13 +99,6 @@ def _volume_keys(services: Mapping[str, Service]) -> set[str]:
 def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waited_for: set[str]) -> Service:
     if not body.get("image"):
         raise MoorageError("no image", key=f"services.{name}", expected="an image, or build: and where from")
-    if int(((body.get("deploy") or {}).get("replicas", body.get("scale"))) or 1) != 1:
-        raise MoorageError(
-            "more than one replica",
-            key=f"services.{name}.deploy.replicas",
-            expected="1",
-            fix="run one container of each service; replicas behind a gateway are not supported yet",
-        )
     return Service(
         name=name,
         image=str(body["image"]),
@@ -121,9 +114,32 @@ def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waite
         stable_seconds=seconds(block["stable_for"]) if "stable_for" in block else _stable_seconds(body),
         reload_signal=block.get("reload", {}).get("signal", ""),
         one_shot=name in waited_for,
+        replicas=_replicas(name, body, block),
         bootstrap=bootstrap.parse(block["bootstrap"]) if "bootstrap" in block else None,
         metrics=Metrics(**block["metrics"]) if "metrics" in block else None,
     )
+
+
+def _replicas(name: str, body: Mapping[str, Any], block: Mapping[str, Any]) -> int:
+    """Return how many containers a service has; several cannot share what there is but one of."""
+    key = "deploy.replicas" if "replicas" in (body.get("deploy") or {}) else "scale"
+    wanted = int((body.get("deploy") or {}).get("replicas", body.get("scale", 1)))
+    ports = ", ".join(str(port.published) for port in _ports(name, body))
+    reasons = {
+        f"it is called {body.get('container_name')}": body.get("container_name"),
+        f"it publishes port {ports} of the host": ports,
+        "it shares the host's network": body.get("network_mode") == "host",
+        "it is stateful": block.get("stateful"),
+        "its configuration is generated": block.get("reload"),
+    }
+    why = [reason for reason, holds in reasons.items() if holds]
+    if wanted > 1 and why:
+        raise MoorageError(
+            "a service that cannot have several containers", key=f"services.{name}.{key}",
+            found=f"{wanted}, but {', and '.join(why)}", expected="1",
+            fix="take that away from the service (a gateway leads to all of its containers), or have one",
+        )  # fmt: skip
+    return wanted
 
 
 def _stable_seconds(body: Mapping[str, Any]) -> float:

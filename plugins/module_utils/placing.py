@@ -51,7 +51,8 @@ class Placing:
         """
         self.touch(service)
         self._free_ports(release, service)
-        force = any(c["State"]["Restarting"] or c["State"]["Paused"] for c in self._copies(service))
+        stuck = [c for c in self._copies(service) if c["State"]["Restarting"] or c["State"]["Paused"]]
+        force = bool(stuck) and not self._dropped(release, service, stuck)
         output = ""
         for _attempt in range(_TRIES):
             heal(self.project, self.note)
@@ -62,7 +63,8 @@ class Placing:
                 reason = self._fault(release, service)
                 if not reason or force:
                     return
-                force = True  # wrong networks, say: `up` alone sees nothing
+                # wrong networks, say: `up` alone sees nothing
+                force = not self._dropped(release, service, self._faulty(release, service))
                 self.note(f"{service}: recreated, because it {reason}")
                 continue
             self._repair(service, status, output, interrupted=engine.invocation() != before)
@@ -78,12 +80,26 @@ class Placing:
         return engine.run([*command, service], wait=_UP_SECONDS)
 
     def _fault(self, release: Release, service: str) -> str:
-        copies = engine.by_service(self.project).get(service, [])
-        if not copies:
-            return "has no container"
-        fault = difference.container_fault(copies[0], release, service, difference.surroundings(self.project))
-        # one that has ended by itself is judged when it is awaited
-        return "" if fault == f"is {copies[0]['State']['Status']}" else fault
+        """Return what `up` has left undone; a container that has ended by itself is judged when it is awaited."""
+        copies = self._copies(service)
+        if len(copies) < release.stack.services[service].replicas:
+            wanted = release.stack.services[service].replicas
+            return f"has {len(copies)} of {wanted} containers" if copies else "has no container"
+        around = difference.surroundings(self.project)
+        faults = ((copy, difference.container_fault(copy, release, service, around)) for copy in copies)
+        return next((fault for copy, fault in faults if fault and fault != f"is {copy['State']['Status']}"), "")
+
+    def _faulty(self, release: Release, service: str) -> list[dict[str, Any]]:
+        around = difference.surroundings(self.project)
+        return [c for c in self._copies(service) if difference.container_fault(c, release, service, around)]
+
+    def _dropped(self, release: Release, service: str, copies: list[dict[str, Any]]) -> bool:
+        """Remove some of a service's several containers, whose others go on; `up` makes the missing ones."""
+        if release.stack.services[service].replicas == 1:
+            return False
+        for container in copies:
+            engine.call("DELETE", f"/containers/{container['Id']}", force="1", absent=(404, 409))
+        return True
 
     def _repair(self, service: str, status: int, output: str, *, interrupted: bool) -> None:
         endpoint = re.search(r"endpoint with name (\S+) already exists in network (\S+)", output)
@@ -130,8 +146,7 @@ class Placing:
             if reason is None:
                 return
             detail = f"{service}: {reason}; {verification.describe(copies)}"
-            if copies:
-                container = copies[0]
+            for container in copies:
                 began = first.setdefault(container["Id"], container["RestartCount"])
                 ended = container["State"]["Status"] in ("exited", "dead")
                 for_good = container["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")

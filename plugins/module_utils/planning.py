@@ -115,7 +115,9 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
             if service not in actual:
                 kinds.setdefault("reload", []).append((service, why))
         else:
-            kinds.setdefault("recreate" if running.get(service) else "create", []).append((service, why))
+            copies = len(running.get(service, []))
+            missing = reason.startswith("has ") and copies < new.stack.services[service].replicas
+            kinds.setdefault("recreate" if copies and not missing else "create", []).append((service, why))
     resources = bootstrapping.look(new, base, running)
     kinds["bootstrap"] = bootstrapping.pending(resources)
     changing = {service for kind in ("create", "recreate") for service, _why_ in kinds.get(kind, [])}

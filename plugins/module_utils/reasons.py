@@ -153,7 +153,8 @@ def _silent(release: Release, service: str) -> dict[str, Any]:
         paths = bootstrap_sql.files(described.bootstrap.sql, release.contents)
         own["sql files"] = {path: release.contents[path] for path in paths}
     body = release.model["services"][service]
-    return {"depends_on": body.get("depends_on") or {}, "profiles": body.get("profiles") or [], KEY: own}
+    profiles = body.get("profiles") or []
+    return {"depends_on": body.get("depends_on") or {}, "profiles": profiles, "replicas": described.replicas, KEY: own}
 
 
 def _top(release: Release, volumes: set[str]) -> dict[str, Any]:

@@ -133,7 +133,10 @@ class Port:
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """One service; ``body`` is what Compose made of it, with ``x-moorage`` and secrets taken out."""
+    """One service; ``body`` is what Compose made of it, with ``x-moorage`` and secrets taken out.
+
+    ``replicas`` is how many containers it has.
+    """
 
     name: str
     image: str
@@ -149,6 +152,7 @@ class Service:
     stable_seconds: float = DEFAULT_STABLE_SECONDS
     reload_signal: str = ""
     one_shot: bool = False
+    replicas: int = 1
     bootstrap: Bootstrap | None = None
     metrics: Metrics | None = None
 

@@ -49,7 +49,9 @@ def verify(release: Release) -> list[Check]:
             jobs.append(Check("container", name, not reason, detail.rstrip("; "), _container_fix(reason)))
             if name in faults or service.one_shot:
                 continue
-            jobs.extend(pool.submit(_probe, name, probe, running) for probe in service.probes)
+            for copy in running.get(name, []):
+                which = f" ({copy['Name'][1:]})" if service.replicas > 1 else ""
+                jobs.extend(pool.submit(_probe, name, probe, copy, which, running) for probe in service.probes)
         for check in release.stack.checks:
             jobs.append(pool.submit(_through_gateway, release, check, running))
         for name in release.live:
@@ -85,14 +87,13 @@ def _container_fix(reason: str) -> str:
     return "deploy again: it brings the container back to the release" if reason else ""
 
 
-def _probe(service: str, probe: Probe, running: probes.Containers) -> Check:
+def _probe(service: str, probe: Probe, container: dict[str, Any], which: str, running: probes.Containers) -> Check:
     began = time.monotonic()
-    container = running[service][0]
     detail = probes.fault(probe, container, running)
     if detail and probe.kind != "health":
         detail = f"{detail}; {describe([container])}"
     return Check(
-        probe.name, service, not detail, detail,
+        f"{probe.name}{which}", service, not detail, detail,
         f"look at: docker logs {container['Name'][1:]}" if detail else "", time.monotonic() - began,
     )  # fmt: skip
 
@@ -145,10 +146,10 @@ def identity(release: Release, service: str) -> str:
 
 
 def describe(copies: list[dict[str, Any]]) -> str:
-    """Return what a person needs of a container in trouble: state, exit code, restarts, last log lines."""
+    """Return what a person needs of a container in trouble, of several the most: state, restarts, last log lines."""
     if not copies:
         return ""
-    container = copies[0]
+    container = max(copies, key=_trouble)
     state = container["State"]
     parts = [f"state {state['Status']}"]
     if state["ExitCode"]:
@@ -165,6 +166,11 @@ def describe(copies: list[dict[str, Any]]) -> str:
     return ", ".join(parts) + (f"; log: {log[-300:]}" if log else "")
 
 
+def _trouble(container: dict[str, Any]) -> tuple[bool, bool, int]:
+    runs = container["State"]["Status"] == "running"
+    return not runs, bool(probes.health_fault(container)), int(container["RestartCount"])
+
+
 def _memory_kills(container: dict[str, Any]) -> int:
     """Return how often the kernel has killed a container for its memory: its state forgets that with a restart."""
     command = ["docker", "events", "--since", container["Created"], "--until", f"{time.time():.3f}"]
@@ -175,16 +181,20 @@ def _memory_kills(container: dict[str, Any]) -> int:
 
 def waiting_fault(release: Release, service: str, copies: list[dict[str, Any]]) -> str | None:
     """Return what is wrong with a service that has just been started, None when all is well."""
-    if not copies:
-        return "has no container"
-    container = copies[0]
-    state = container["State"]
     described = release.stack.services[service]
+    if len(copies) < described.replicas:
+        return f"has {len(copies)} of {described.replicas} containers" if copies else "has no container"
+    running = engine.by_service(release.project)
+    faults = (_waiting_fault(described, copy, running) for copy in copies)
+    return next((fault for fault in faults if fault is not None), None)
+
+
+def _waiting_fault(described: Service, container: dict[str, Any], running: probes.Containers) -> str | None:
+    state = container["State"]
     if described.one_shot:
         return None if state["Status"] == "exited" and state["ExitCode"] == 0 else f"is {state['Status']}"
     if state["Status"] != "running" or state["Restarting"]:
         return f"is {state['Status']}"
-    running = engine.by_service(release.project)
     return next((fault for probe in awaited(described) if (fault := probes.fault(probe, container, running))), None)
 
 

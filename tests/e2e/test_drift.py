@@ -125,7 +125,7 @@ DRIFTS = {
     "a second one": Drift(
         f"docker run -d --name stray {LABELS} --label com.docker.compose.service=agents {IMAGE}",
         "docker rm -f stray",
-        "agents: has 2 containers",
+        "agents: has 2 containers, not 1",
         "agents",
     ),
     "unhealthy": Drift(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import collections
 import concurrent.futures
 import dataclasses
 import http.client
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.docker
 
 STACK = ROOT / "tests" / "e2e" / "gateways"
 MAIN, SECOND, EDGE = 18080, 18081, 18082
+GATEWAY = "gateways-gateway-1"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +88,21 @@ class Gateways:
             connection.close()
         return Reply(answer.status, answer.headers, content, time.monotonic() - began)
 
-    def deploy(self, *options: str) -> Answer:
-        return self.site.door.call("deploy", "-s", self.stack.path, *options, seconds=600)
+    def call(self, verb: str, *options: str) -> Answer:
+        return self.site.door.call(verb, "-s", self.stack.path, *options, seconds=600)
+
+    def lives(self) -> dict[str, tuple[str, str]]:
+        """Each container and when it was started, by name."""
+        program = "docker ps -aq --filter label=com.docker.compose.project=gateways | xargs docker inspect"
+        entries = json.loads(self.server.shell(program))
+        return {entry["Name"][1:]: (entry["Id"], entry["State"]["StartedAt"]) for entry in entries}
+
+    def answering(self, requests: int = 60) -> dict[str, int]:
+        """Which copies of the service that has several answer how many requests."""
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            replies = list(pool.map(lambda _n: self.ask("/copies/whoami"), range(requests)))
+        assert {reply.status for reply in replies} == {200}
+        return dict(collections.Counter(reply.json["instance"] for reply in replies))
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +121,9 @@ def gateways(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
 
 def test_a_second_deploy_changes_nothing(gateways: Gateways) -> None:
     with gateways.server.left_alone():
-        again = gateways.deploy().ended(0)
+        again = gateways.call("deploy").ended(0)
     assert not again.data["changed"]
-    assert gateways.site.door.call("drift", "-s", gateways.stack.path).ended(0).data["changed"] is False
+    assert gateways.call("drift").ended(0).data["changed"] is False
 
 
 @pytest.mark.parametrize(
@@ -130,18 +145,59 @@ def test_what_a_path_is_on_the_backend(gateways: Gateways, path: str, port: int,
 
 
 def test_other_routes_serve_while_a_backend_is_gone(gateways: Gateways) -> None:
-    container = gateways.server.container_of("doomed")
-    before = gateways.server.lives()["gateway"]
-    gateways.server.shell(f"docker kill {container}")
+    before = gateways.lives()[GATEWAY]
+    gateways.server.shell("docker kill gateways-doomed-1")
     until("it is known to be gone", lambda: gateways.ask("/doomed/whoami").status == 502, 15)
     reply = gateways.ask("/doomed/whoami")
     assert reply.error == "bad_gateway"
     assert reply.json["error"]["request_id"] == reply.headers["X-Request-ID"]
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
     assert [gateways.ask(path).status for path in ("/api/whoami", "/v1/whoami", "/", "/health")] == [200] * 4
-    gateways.server.shell(f"docker start {container}")
+    gateways.server.shell("docker start gateways-doomed-1")
     until("its route is back", lambda: {gateways.ask("/doomed/whoami").status for _ in range(8)} == {200}, 30)
-    assert gateways.server.lives()["gateway"] == before
+    assert gateways.lives()[GATEWAY] == before
+
+
+def test_all_copies_of_a_service_get_their_share(gateways: Gateways) -> None:
+    found = gateways.answering(120)
+    assert len(found) == 3
+    assert min(found.values()) >= 15, found
+    row = next(row for row in gateways.call("status").ended(0).host["services"] if row["service"] == "copies")
+    assert (row["state"], row["running"], row["replicas"]) == ("running", 3, 3)
+    names = [check["name"] for check in gateways.call("verify").ended(0).data["checks"] if check["service"] == "copies"]
+    assert names == ["container", *(f"GET :8080/health (gateways-copies-{n})" for n in (1, 2, 3))]
+
+
+def test_a_copy_that_dies_is_survived_reported_and_made_again(gateways: Gateways) -> None:
+    before = gateways.lives()
+    gateways.server.shell("docker rm -f gateways-copies-2")
+    assert len(gateways.answering(40)) == 2  # each is a 200: what the dead one did not take went to another
+    drift = gateways.call("drift").ended(0)
+    assert drift.data["changed"]
+    assert "copies: has 2 of 3 containers" in drift.text
+    assert gateways.call("verify").ended(1).faults.keys() == {"copies"}
+    assert gateways.call("deploy").ended(0).plan == {"create": ["copies"]}
+    after = gateways.lives()
+    assert [name for name in before if before[name] != after.get(name)] == ["gateways-copies-2"]
+    assert len([name for name in after if "-copies-" in name]) == 3
+    until("all three answer", lambda: len(gateways.answering(40)) == 3, 20)
+
+
+def test_a_surplus_copy_and_a_changed_number(gateways: Gateways) -> None:
+    before = gateways.lives()
+    labels = "docker inspect -f '{{range $key, $value := .Config.Labels}}--label {{$key}}={{$value}} {{end}}'"
+    copy = "docker run -d --name gateways-copies-9 --network gateways_default"
+    image = gateways.server.shell("docker inspect -f '{{.Config.Image}}' gateways-copies-1")
+    gateways.server.shell(f"{copy} $({labels} gateways-copies-1 | sed 's/number=[0-9]*/number=9/') {image}")
+    assert "copies: has 4 containers, not 3" in gateways.call("drift").ended(0).text
+    gateways.call("deploy").ended(0)
+    assert gateways.lives() == before
+    gateways.stack.replace("deploy: {replicas: 3}", "deploy: {replicas: 2}")
+    gateways.call("deploy").ended(0)
+    after = gateways.lives()
+    assert len(set(before) - set(after)) == 1
+    assert {name: before[name] for name in after} == after  # the others were left alone
+    until("two answer", lambda: len(gateways.answering(40)) == 2, 20)
 
 
 @pytest.mark.parametrize("port", [MAIN, EDGE])
@@ -284,23 +340,22 @@ def test_a_backend_learns_who_asks(gateways: Gateways) -> None:
 
 def test_a_gateway_believes_the_one_in_front_of_it_alone(gateways: Gateways) -> None:
     """Its port for that is not published."""
-    entries = gateways.server.inspect()
-    assert list(entries["gateway"]["NetworkSettings"]["Ports"]["8080/tcp"]) != []
-    assert "9026/tcp" not in {key for key, bound in entries["gateway"]["NetworkSettings"]["Ports"].items() if bound}
+    assert gateways.server.shell(f"docker port {GATEWAY}").startswith("8080/tcp -> ")
+    assert "9026" not in gateways.server.shell(f"docker port {GATEWAY}")
     with pytest.raises(OSError, match=r"refused|timed out|No route"):
         http.client.HTTPConnection(gateways.server.address, 9026, timeout=3).connect()
 
 
 def test_a_rotated_password_and_another_page_reload_the_gateway(gateways: Gateways) -> None:
-    before, old = gateways.server.lives(), gateways.site.secrets()["OPERATOR_PASSWORD"]
+    before, old = gateways.lives(), gateways.site.secrets()["OPERATOR_PASSWORD"]
     (gateways.stack.path / "files/web/index.html").write_text("<title>another</title>")
-    planned = gateways.deploy("--check", "--diff").ended(0)
+    planned = gateways.call("deploy", "--check", "--diff").ended(0)
     assert planned.plan == {"reload": ["gateway"]}
-    assert gateways.deploy().ended(0).plan == {"reload": ["gateway"]}
+    assert gateways.call("deploy").ended(0).plan == {"reload": ["gateway"]}
     assert gateways.ask("/").body == b"<title>another</title>"
-    gateways.site.door.call("secrets rotate", "-s", gateways.stack.path, "OPERATOR_PASSWORD").ended(0)
+    gateways.call("secrets rotate", "OPERATOR_PASSWORD").ended(0)
     new = gateways.site.secrets()["OPERATOR_PASSWORD"]
     assert new != old
     statuses = [gateways.ask("/private/whoami", headers=basic("operator", word)).status for word in (old, new)]
     assert statuses == [401, 200]
-    assert gateways.server.lives() == before
+    assert gateways.lives() == before

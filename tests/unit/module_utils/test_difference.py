@@ -63,6 +63,38 @@ def test_container(changes: dict[str, Any], fault: str) -> None:
     assert difference.container_fault(container(**changes), release(), "db", Surroundings(networks, {})) == fault
 
 
+def copies(*changes: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**container(**change), "Name": f"/shop-db-{number}"} for number, change in enumerate(changes, 1)]
+
+
+OTHER = {"specification": "d0"}
+COPIES: list[tuple[int, list[dict[str, Any]], str]] = [
+    (1, [{}], ""),
+    (1, [], "has no container"),
+    (1, [{}, {}], "has 2 containers, not 1"),
+    (3, [{}, {}, {}], ""),
+    (3, [{}, {}], "has 2 of 3 containers"),
+    (3, [{}], "has 1 of 3 containers"),
+    (3, [], "has no container"),
+    (2, [{}, {}, {}], "has 3 containers, not 2"),
+    (2, [{}, {"state": {"Status": "exited"}}], "is exited (shop-db-2)"),
+    (2, [OTHER, OTHER], "runs another specification"),
+    (2, [OTHER], "runs another specification (shop-db-1)"),
+    (0, [], ""),
+    (0, [{}], "has 1 containers, not 0"),
+]
+
+
+@pytest.mark.parametrize(("replicas", "changes", "fault"), COPIES)
+def test_a_service_of_several_containers(replicas: int, changes: list[dict[str, Any]], fault: str) -> None:
+    model = release().model
+    database = {**model["services"]["db"], "deploy": {"replicas": replicas}}
+    wanted = release(model={**model, "services": {**model["services"], "db": database}})
+    around = Surroundings({"shop_default": "n1"}, {})
+
+    assert difference.service_fault(copies(*changes), wanted, "db", around) == fault
+
+
 @pytest.mark.parametrize(("status", "fault"), [(0, ""), (3, "is exited")])
 def test_a_one_shot_service_may_end_well(status: int, fault: str) -> None:
     model = release().model

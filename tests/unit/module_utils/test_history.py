@@ -84,6 +84,17 @@ def test_what_was_changed_by_hand_since_the_last_deploy(
     assert history.hand_made(container(**changes), None) == ""
 
 
+def test_of_several_containers_each_has_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = ({**container(aliases=["db", f"shop-db-{n}"]), "Name": f"/shop-db-{n}"} for n in (1, 2))
+    monkeypatch.setattr(engine, "by_service", lambda _project: {"db": [one]})
+    history.mark(release(number="0003"), "me@here", 1.0)
+    before = history.left("shop")["db"]
+
+    assert history.hand_made(two, before) == "was changed by hand: Name /shop-db-1 -> /shop-db-2"
+    assert history.hand_made(two, before, name=False) == ""
+    assert "User" in history.hand_made({**two, "Config": {**two["Config"], "User": "0"}}, before, name=False)
+
+
 def test_failed_releases_are_not_listed_and_the_latest_is_first() -> None:
     found = history.committed("shop")
     assert list(found) == ["0003", "0001"]

@@ -95,6 +95,14 @@ def test_without_probes_health_check_and_published_ports_are_asked() -> None:
     assert service({"healthcheck": {"test": ["NONE"]}}).probes == ()
 
 
+@pytest.mark.parametrize(
+    ("body", "replicas"),
+    [({}, 1), ({"scale": 2}, 2), ({"deploy": {"replicas": 3}}, 3), ({"deploy": {"replicas": 0}}, 0)],
+)
+def test_how_many_containers(body: dict[str, Any], replicas: int) -> None:
+    assert service({**body, "ports": [{"target": 80}]}).replicas == replicas
+
+
 def test_ports_as_people_read_them() -> None:
     body = {"ports": [{"target": 80, "published": "8080", "host_ip": "127.0.0.1"}, {"target": 9, "published": "9"}]}
 
