@@ -97,7 +97,8 @@ def _main(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> str:
             "# Written by Moorage from the routes of the stack; changes are lost.",
             *user,
             "worker_processes auto;",
-            "worker_shutdown_timeout 1h;",
+            "worker_rlimit_nofile 8192;",
+            "worker_shutdown_timeout 1h;",  # so long may a WebSocket stay on a worker from before a reload
             "pid /tmp/nginx.pid;",
             "error_log /dev/stderr warn;",
             *([f"error_log {gateway.logs}/error.log warn;"] if gateway.logs else []),
