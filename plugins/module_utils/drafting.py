@@ -113,9 +113,9 @@ class _Drafting:
 
     def _gateways(self) -> None:
         for block in self.stack.gateways.values():
-            drafted = gateway_drafting.draft(
-                block, self.stack, self.candidate, self._uid(self.stack.services[block.service])
-            )
+            service = self.stack.services[block.service]
+            image = self._image_config(service)
+            drafted = gateway_drafting.draft(block, self.stack, self.candidate, self._uid(service), image)
             self.live[block.service], self.live_files[block.service] = drafted.live, drafted.files
             self.secret_files.update(drafted.password_files)
 
@@ -210,7 +210,7 @@ class _Drafting:
         return int(wanted) if wanted.isdigit() else self._uid(service)
 
     def _uid(self, service: Service) -> int:
-        user = str(service.body.get("user") or self._image_user(service)).split(":")[0]
+        user = str(service.body.get("user") or self._image_config(service).get("User", "")).split(":")[0]
         return int(user) if user.isdigit() else 0
 
     def _image(self, service: str, reference: str) -> Image:
@@ -233,9 +233,9 @@ class _Drafting:
         shared = (build.tag for build in self.builds.values() if build.reference == reference)
         return own.tag if own else next(shared, "") or self.candidate.carried.get(reference, "")
 
-    def _image_user(self, service: Service) -> str:
+    def _image_config(self, service: Service) -> dict[str, Any]:
         found = engine.image(self.images[service.name].source)
-        return str(found["Config"].get("User", "")) if found else ""
+        return dict(found["Config"]) if found else {}
 
     def _specification(self, name: str, body: Mapping[str, Any], networks: Mapping[str, Any]) -> str:
         used = {secret: self.fingerprints[secret] for secret in sorted(secret_store.used_in(body))}

@@ -38,6 +38,8 @@ _ERRORS = {
     503: ("unavailable", "the backend is not available"),
     504: ("gateway_timeout", "the backend took too long"),
 }
+_ADDRESSES = r'"~^(\[|[0-9.]+$)"'
+_KEEPALIVE_MIN_TIMEOUT = (1, 27, 4)
 # What is sent unless the backend, or another gateway behind this one, has sent its own.
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -47,7 +49,11 @@ _SECURITY_HEADERS = {
 
 
 def render(
-    gateway: Gateway, stack: Stack, static: file_sets.Files | None = None, passwords: Mapping[str, str] | None = None
+    gateway: Gateway,
+    stack: Stack,
+    static: file_sets.Files | None = None,
+    passwords: Mapping[str, str] | None = None,
+    version: tuple[int, ...] = (),
 ) -> dict[str, str]:
     """Return the files that are generated for the gateway's configuration folder, by name.
 
@@ -58,8 +64,9 @@ def render(
         stack: Its stack.
         static: What else lies in the folder, as ``static_files`` returns it.
         passwords: Where the container sees the password file of each ``basic_auth``.
+        version: nginx's, where it is known: an older one takes no word that it does not know.
     """
-    files = {"nginx.conf": _main(gateway, stack, passwords or {})}
+    files = {"nginx.conf": _main(gateway, stack, passwords or {}, version)}
     if gateway.discovery:
         files["services.json"] = json.dumps(_discovery(gateway, stack), indent=2) + "\n"
     whole = {**(static or {}), **{name: (text.encode(), 0o644) for name, text in files.items()}}
@@ -89,7 +96,7 @@ def _discovery(gateway: Gateway, stack: Stack) -> dict[str, object]:
     }
 
 
-def _main(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> str:
+def _main(gateway: Gateway, stack: Stack, passwords: Mapping[str, str], version: tuple[int, ...]) -> str:
     # The image's own account, named because its worker alone may read the password files.
     user = ["user nginx;"] if passwords else []
     return "\n".join(
@@ -104,7 +111,7 @@ def _main(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> str:
             *([f"error_log {gateway.logs}/error.log warn;"] if gateway.logs else []),
             "events { worker_connections 2048; }",
             "http {",
-            *_indent(_http_level(gateway, stack)),
+            *_indent(_http_level(gateway, stack, version)),
             *_indent(_identity_server(stack)),
             *_indent(_strangers_server(gateway)),
             *_indent(_server(gateway, stack, passwords)),
@@ -114,7 +121,7 @@ def _main(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> str:
     )
 
 
-def _http_level(gateway: Gateway, stack: Stack) -> list[str]:
+def _http_level(gateway: Gateway, stack: Stack, version: tuple[int, ...]) -> list[str]:
     fields = {
         "time": "$time_iso8601",
         "id": "$request_id",
@@ -135,6 +142,8 @@ def _http_level(gateway: Gateway, stack: Stack) -> list[str]:
         "server_tokens off;",
         "sendfile on;",
         "keepalive_timeout 65s;",
+        # after a reload a kept connection is not closed under a client that is about to use it
+        *(["keepalive_min_timeout 5s;"] if version >= _KEEPALIVE_MIN_TIMEOUT else []),
         "absolute_redirect off;",  # nginx knows its own port, not the published one
         f"resolver {gateway.resolver} valid=5s ipv6=off;",
         "resolver_timeout 12s;",  # a lost question is repeated after 5 s; a restart of the Engine loses some
@@ -221,8 +230,8 @@ def _strangers_server(gateway: Gateway) -> list[str]:
 
 
 def _server(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> list[str]:
-    # the last two: health checks inside the container and on its host
-    names = " ".join([*gateway.server_names, "localhost", "127.0.0.1"]) if gateway.server_names else "_"
+    # an address is no name: by one come health checks and probes
+    names = " ".join([*gateway.server_names, "localhost", _ADDRESSES]) if gateway.server_names else "_"
     lines = [
         f"listen {gateway.listen}{'' if gateway.server_names else ' default_server'};",
         *([f"listen {BEHIND_PORT};"] if is_behind(gateway, stack) else []),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import basic_auth, file_sets, gateway, secret_store
 from .errors import PREFLIGHT, MoorageError
@@ -36,7 +36,7 @@ class GatewayDraft:
     password_files: Mapping[str, tuple[bytes, int, int]]
 
 
-def draft(block: Gateway, stack: Stack, candidate: Candidate, uid: int) -> GatewayDraft:
+def draft(block: Gateway, stack: Stack, candidate: Candidate, uid: int, image: Mapping[str, Any]) -> GatewayDraft:
     """Return what a gateway needs.
 
     Args:
@@ -44,6 +44,7 @@ def draft(block: Gateway, stack: Stack, candidate: Candidate, uid: int) -> Gatew
         stack: Its stack.
         candidate: The files and secrets.
         uid: Who its container's first process is.
+        image: The configuration of its image.
 
     Raises:
         MoorageError: A file or a password is missing.
@@ -51,7 +52,7 @@ def draft(block: Gateway, stack: Stack, candidate: Candidate, uid: int) -> Gatew
     static = _static(block, candidate)
     passwords = {group: _password_file(block, group, candidate) for group in block.basic_auth}
     seen = {group: f"{basic_auth.MOUNT}/{path.parent.name}/{path.name}" for group, (path, _text) in passwords.items()}
-    texts = gateway.render(block, stack, static, seen)
+    texts = gateway.render(block, stack, static, seen, _version(image))
     files = {**static, **{name: (text.encode(), 0o644) for name, text in texts.items()}}
     signal = stack.services[block.service].reload_signal or "HUP"
     written = {
@@ -61,6 +62,13 @@ def draft(block: Gateway, stack: Stack, candidate: Candidate, uid: int) -> Gatew
     return GatewayDraft(
         LiveSet(block.name, file_sets.checksum(files), block.mount, signal, tuple(written)), files, written
     )
+
+
+def _version(image: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the version of nginx that an image says it has, as the official ones do."""
+    variables = dict(entry.partition("=")[::2] for entry in image.get("Env") or [])
+    numbers = variables.get("NGINX_VERSION", "").split(".")
+    return tuple(map(int, numbers)) if all(number.isdigit() for number in numbers) else ()
 
 
 def _static(block: Gateway, candidate: Candidate) -> file_sets.Files:

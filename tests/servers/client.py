@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
+import select
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -47,18 +48,23 @@ class Count:
 
 
 @contextlib.contextmanager
-def polling(address: str, paths: Sequence[str], rate: float = 20.0, port: int = PORT) -> Iterator[Count]:
+def polling(
+    address: str, paths: Sequence[str], rate: float = 20.0, port: int = PORT, *, kept: bool = False
+) -> Iterator[Count]:
     """Ask a gateway, from before a block until after it.
 
     Args:
         address: The server's.
-        paths: One client for each asks it, with a new connection each time.
+        paths: One client for each asks it.
         rate: Requests a second of all clients together.
         port: The gateway's.
+        kept: Whether each client keeps its connection, and looks whether it was closed before it asks again; else it
+            makes a new one each time.
     """
     count, stop = Count(), threading.Event()
-    arguments = (count, stop, (address, port), len(paths) / rate)
-    threads = [threading.Thread(target=_ask, args=(*arguments, path), daemon=True) for path in paths]
+    arguments = (count, stop, len(paths) / rate)
+    clients = [(_Client((address, port), kept), path) for path in paths]
+    threads = [threading.Thread(target=_ask, args=(*arguments, *client), daemon=True) for client in clients]
     for thread in threads:
         thread.start()
     try:
@@ -69,25 +75,45 @@ def polling(address: str, paths: Sequence[str], rate: float = 20.0, port: int = 
             thread.join()
 
 
-def _ask(count: Count, stop: threading.Event, place: tuple[str, int], interval: float, path: str) -> None:
+def _ask(count: Count, stop: threading.Event, interval: float, client: _Client, path: str) -> None:
     due = time.monotonic()
     while not stop.wait(max(0.0, due - time.monotonic())):
         due = max(due + interval, time.monotonic())
         began = time.time()
-        error = _error(place, path)
+        error = client.error(path)
         count.requests += 1
         if error:
             count.failures.append(Failure(path, began, error, time.time() - began))
 
 
-def _error(place: tuple[str, int], path: str) -> str:
-    connection = http.client.HTTPConnection(*place, timeout=PATIENCE)
-    try:
-        connection.request("GET", path, headers={"Connection": "close"})
-        answer = connection.getresponse()
-        answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        return type(error).__name__
-    finally:
-        connection.close()
-    return "" if answer.status == 200 else str(answer.status)
+class _Client:
+    def __init__(self, place: tuple[str, int], kept: bool) -> None:
+        self.place = place
+        self.kept = kept
+        self.connection: http.client.HTTPConnection | None = None
+
+    def error(self, path: str) -> str:
+        """Make a request; return what is wrong with its answer, or an empty string."""
+        if self.connection and _was_closed(self.connection):
+            self._close()
+        self.connection = self.connection or http.client.HTTPConnection(*self.place, timeout=PATIENCE)
+        try:
+            self.connection.request("GET", path, headers={} if self.kept else {"Connection": "close"})
+            answer = self.connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._close()
+            return type(error).__name__
+        if not self.kept or answer.will_close:
+            self._close()
+        return "" if answer.status == 200 else str(answer.status)
+
+    def _close(self) -> None:
+        if self.connection:
+            self.connection.close()
+        self.connection = None
+
+
+def _was_closed(connection: http.client.HTTPConnection) -> bool:
+    """Whether there is anything to read before a request: the end, that is."""
+    return connection.sock is None or bool(select.select([connection.sock], [], [], 0)[0])

@@ -196,12 +196,14 @@ def test_an_nginx_that_reads_another_configuration_is_named(host: Any, converge:
     ("variables", "message"),
     [
         ({"route": {"timout": "9s"}}, "nginx_gateway_services.agents.routes[0].timout: unknown key"),
+        ({"route": {"upstream_path": "/v1"}}, "nginx_gateway_services.agents.routes: a path and its upstream_path"),
+        ({"settings": {"static": {"root": "files/web"}}}, "nginx_gateway_settings.static: only the gateway of a whole"),
         ({"container": "egde"}, "egde: no such container"),
         ({"container": "edge-web-1"}, "does not mount this configuration folder found: nothing at /etc/gateway"),
         ({"nginx_gateway_rutes": []}, "Unknown variable nginx_gateway_rutes"),
         ({"image": "nginx:no-such-tag", "route": {"timeout": "9s"}}, "nginx:no-such-tag: the image that tests"),
     ],
-    ids=["key", "container", "mount", "variable", "image"],
+    ids=["key", "paths", "static", "container", "mount", "variable", "image"],
 )
 @pytest.mark.usefixtures("undisturbed")
 def test_bad_input_is_one_message_and_changes_nothing(

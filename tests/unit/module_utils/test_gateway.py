@@ -164,7 +164,7 @@ def test_options_of_the_gateway() -> None:
 
     for line in (
         "listen 8081;",
-        "server_name a.example.com b.example.com localhost 127.0.0.1;",
+        r'server_name a.example.com b.example.com localhost "~^(\[|[0-9.]+$)";',
         "location = /-/up {",
         "client_max_body_size 5m;",
         "resolver 9.9.9.9 valid=5s ipv6=off;",
@@ -262,6 +262,16 @@ def test_a_gateway_in_front_of_another() -> None:
     for text in (front, conf(rate_limits=main.rate_limits)):
         assert "9026;\n" not in text.replace("$backend:9026;", "")
         assert "$client" not in text.replace("$client_", "")
+
+
+@pytest.mark.parametrize(
+    ("version", "kept"), [((), False), ((1, 26, 3), False), ((1, 27, 4), True), ((1, 30, 4), True)]
+)
+def test_words_that_only_a_newer_nginx_knows(version: tuple[int, ...], kept: bool) -> None:
+    described, stack = Gateway("main", "gateway", 80, "/etc/gateway"), Stack("shop", "Shop", (), {}, {}, {}, {}, ())
+    text = gateway.render(described, stack, version=version)["nginx.conf"]
+
+    assert ("keepalive_min_timeout 5s;" in text) is kept
 
 
 def test_an_unknown_name_is_not_served() -> None:

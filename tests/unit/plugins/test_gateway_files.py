@@ -79,6 +79,13 @@ def test_the_name_server_and_the_mount() -> None:
         ({"we b; return": {}}, {}, {}, ["x_services.we b; return: not a valid value"]),
         (WEB, {"listen": "8080"}, {}, ["x_settings.listen: ", 'found: "8080"']),
         (WEB, {"timeout": "9s"}, {}, ["x_settings.timeout: unknown key"]),
+        (WEB, {"static": {"root": "files"}}, {}, ["x_settings.static: only the gateway of a whole stack has this"]),
+        (
+            {"web": {"routes": [{"path": "/a/", "port": 80, "upstream_path": "/v1"}]}},
+            {},
+            {},
+            ["x_services.web.routes: a path and its upstream_path do not fit together", "found: path /a/"],
+        ),
         (
             {"web": {"routes": [{"path": "/", "port": 80, "rate_limit": "api"}]}},
             {"rate_limits": {"apis": {"rate": "1r/s"}}},
