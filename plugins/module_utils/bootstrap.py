@@ -68,6 +68,7 @@ class Bootstrap:
         collections: In Qdrant.
         chroma: Names of Chroma's collections.
         models: Names of Ollama's models.
+        model_sizes: What some of them take, such as 4.7GB, on disk and in memory.
         streams: In NATS.
         port: The server's port inside its container.
         monitoring_port: NATS's monitoring port.
@@ -80,6 +81,7 @@ class Bootstrap:
     collections: tuple[Collection, ...] = ()
     chroma: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    model_sizes: tuple[tuple[str, str], ...] = ()
     streams: tuple[Stream, ...] = ()
     port: int = 0
     monitoring_port: int = 8222
@@ -96,6 +98,7 @@ def parse(block: Mapping[str, Any]) -> Bootstrap:
         collections=tuple(Collection(name, **how) for name, how in block.get("qdrant_collections", {}).items()),
         chroma=tuple(block.get("chroma_collections", ())),
         models=tuple(block.get("ollama_models", ())),
+        model_sizes=tuple(block.get("model_sizes", {}).items()),
         streams=tuple(Stream(name, tuple(how["subjects"])) for name, how in block.get("nats_streams", {}).items()),
         port=block.get("port", _PORTS.get(kind, 0)),
         monitoring_port=block.get("monitoring_port", 8222),

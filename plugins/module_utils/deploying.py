@@ -129,7 +129,7 @@ def planned(new: Release, base: Release | None, request: Mapping[str, Any], draf
     plan = bringing.planned(plan, drafted, request) if drafted else plan
     faults = list(plan.checks)
     if drafted and not plan.empty:
-        faults += [check for check in doctor.before_deploy(new, request) if not check.ok]
+        faults += [check for check in doctor.before_deploy(new, request, plan.resources) if not check.ok]
     answer: Answer = {
         "release": base.number if base else None,
         "plan": plan.as_dict(),

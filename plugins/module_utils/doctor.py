@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, history, places, planning, registry, resources, topology
+from . import difference, engine, history, model_space, places, planning, registry, resources, topology
 from .candidate import Candidate
 from .drafting import draft
 from .errors import PREFLIGHT, MoorageError
@@ -26,6 +26,7 @@ from .verification import Check
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from .bootstrap_server import Finding
     from .release import Release
 
 _CLOCK_SECONDS = 60.0
@@ -59,9 +60,15 @@ def answer_doctor(request: Mapping[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def before_deploy(release: Release, request: Mapping[str, Any]) -> list[Check]:
-    """Make the checks of the host that a deploy makes too; whether images are there, it sees when it pulls them."""
-    memory = _memory(release, accepted=request["accept_memory"])
+def before_deploy(release: Release, request: Mapping[str, Any], held: Iterable[Finding]) -> list[Check]:
+    """Make the checks of the host that a deploy makes too; whether images are there, it sees when it pulls them.
+
+    Args:
+        release: The release that shall be applied.
+        request: What the user asked for.
+        held: What the stack's servers hold and lack.
+    """
+    memory = _memory(release, accepted=request["accept_memory"]) + model_space.check(release, held, _total_memory())
     pulls = any(not image.id for image in release.images.values())
     return [*_clock(request["time"]), *_space(pulls=pulls), *memory, *_subnets(release), *_gpu(release)]
 
@@ -118,7 +125,7 @@ def _stack(request: Mapping[str, Any]) -> list[Check]:
         plan = planning.plan(release, base, Accepted())
     except MoorageError as error:
         return [*_clock(request["time"]), *_space(pulls=True), _refused("stack", error)]
-    found = [*plan.checks, *before_deploy(release, request), *_images(release), *_damage(base, damaged)]
+    found = [*plan.checks, *before_deploy(release, request, plan.resources), *_images(release), *_damage(base, damaged)]
     return found + [_stranger(entry) for entry in topology.strangers(release)]
 
 

@@ -10,6 +10,7 @@ import re
 from .errors import MoorageError
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DECIMAL = {"MB": 10**6, "GB": 10**9}
 _GO_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|ns|h|m|s)")
 
 
@@ -24,6 +25,11 @@ def seconds(text: str) -> float:
         raise MoorageError("not a duration", found=text, expected="for example 500ms, 30s or 2h")
     small = {"us": 1e-6, "ns": 1e-9}
     return sum(float(number) * (_SECONDS.get(unit) or small[unit]) for number, unit in parts)
+
+
+def decimal_bytes(text: str) -> int:
+    """Return a size as Ollama tells it, ``4.7GB`` or ``890 MB``, in bytes."""
+    return int(float(text[:-2]) * _DECIMAL[text[-2:]])
 
 
 def nginx_time(duration: str) -> str:
