@@ -16,8 +16,16 @@ if TYPE_CHECKING:
 _MERGE = "tag:yaml.org,2002:merge"
 
 
+class ReplacingList(list[Any]):
+    """A list that takes the place of the one in an earlier file: ``!override``, and without entries ``!reset``."""
+
+
+class ReplacingMap(dict[Any, Any]):
+    """A map that does the same."""
+
+
 class _ComposeLoader(yaml.SafeLoader):
-    """YAML as Compose reads it: its tags (!reset, !override) are left to Compose, a key may stand once."""
+    """YAML as Compose reads it: with its tags !reset and !override, and a key may stand once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -31,15 +39,15 @@ class _ComposeLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _untagged(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+def _tagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
+        return ReplacingMap({} if tag == "reset" else loader.construct_mapping(node, deep=True))
     if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        return ReplacingList([] if tag == "reset" else loader.construct_sequence(node, deep=True))
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) and tag != "reset" else None
 
 
-_ComposeLoader.add_multi_constructor("!", lambda loader, _suffix, node: _untagged(loader, node))
+_ComposeLoader.add_multi_constructor("!", _tagged)
 
 
 def read(file: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ def read(file: Path) -> dict[str, Any]:
 
 def merged(base: Any, overlay: Any, key: str = "") -> Any:
     """Return what Compose makes of a value in two files: maps merged, lists joined, everything else replaced."""
+    if isinstance(overlay, (compose_file.ReplacingList, compose_file.ReplacingMap)):
+        return overlay
     if isinstance(base, Mapping) and isinstance(overlay, Mapping):
         both = {name: merged(base[name], overlay[name], name) for name in base if name in overlay}
         return {**base, **overlay, **both}
@@ -43,8 +46,18 @@ def merged(base: Any, overlay: Any, key: str = "") -> Any:
         short, long = ({"context": side} if isinstance(side, str) else side for side in (base, overlay))
         return merged(short, long)
     if isinstance(base, list) and isinstance(overlay, list) and key not in _REPLACED:
-        return base + [entry for entry in overlay if entry not in base]
+        places = {_target(entry) for entry in overlay} if key == "volumes" else set()
+        kept = [entry for entry in base if key != "volumes" or _target(entry) not in places]
+        return kept + [entry for entry in overlay if entry not in kept]
     return overlay
+
+
+def _target(mount: Any) -> str:
+    """Return where a volume is mounted: there is one mount for each place."""
+    if isinstance(mount, Mapping):
+        return str(mount.get("target"))
+    parts = [part for part in re.split(r":(?![-?+])", str(mount)) if part]
+    return parts[1] if len(parts) > 1 else parts[0]
 
 
 def _service(file: Path, document: Mapping[str, Any], name: str, seen: tuple[tuple[Path, str], ...]) -> Any:

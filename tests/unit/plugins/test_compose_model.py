@@ -97,3 +97,23 @@ def test_overlays_append_to_lists_and_replace_commands(tmp_path: Path) -> None:
 
     assert web["command"] == ["b"]
     assert [port["published"] for port in web["ports"]] == ["1", "2"]
+
+
+def test_overlays_take_the_place_of_what_is_tagged_and_of_mounts_at_the_same_place(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(
+        "services: {web: {image: x, ports: ['80:80'], dns: [1.1.1.1], labels: {a: b}, volumes:"
+        " ['data:/data', './conf:/conf:ro', '${LOGS:-logs}:/logs']}}\n"
+    )
+    (tmp_path / "compose.more.yaml").write_text(
+        "services: {web: {ports: !reset [], dns: !override [9.9.9.9], labels: !override {c: d}, volumes:"
+        " ['other:/data', {type: tmpfs, target: /logs}]}}\n"
+    )
+
+    found = compose_model(load_stack(tmp_path, ["more"]))["services"]["web"]
+
+    assert (found["ports"], found["dns"], found["labels"]) == ([], ["9.9.9.9"], {"c": "d"})
+    assert [(mount.get("source"), mount["target"]) for mount in found["volumes"]] == [
+        ("/candidate/conf", "/conf"),
+        ("other", "/data"),
+        (None, "/logs"),
+    ]

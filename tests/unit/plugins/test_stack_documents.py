@@ -86,7 +86,7 @@ def test_a_readme_is_not_begun(folder: Path) -> None:
 def test_memory_is_summed_over_the_enabled_services_of_a_combination(folder: Path) -> None:
     (folder / "compose.yaml").write_text(
         "services:\n"
-        "  web: {image: 'nginx:1', mem_limit: 512m}\n"
+        "  web: {image: 'nginx:1', mem_limit: 512m, deploy: {replicas: 2}}\n"
         "  db: {image: 'postgres:1', deploy: {resources: {limits: {memory: '${LIMIT:-1.5g}'},"
         " reservations: {memory: 256M}}}}\n"
         "  chat: {image: 'chat:1', profiles: [chat]}\n"
@@ -96,7 +96,7 @@ def test_memory_is_summed_over_the_enabled_services_of_a_combination(folder: Pat
     text = stack_readme.update("<!-- begin memory of base; base, @chat; dev -->\n<!-- end memory -->\n", folder)
 
     assert text.splitlines()[3:6] == [
-        "| `base` | 2 | 2 GiB | 0.25 GiB | - |",
-        "| `base` + profile `chat` | 3 | 2 GiB | 0.25 GiB | `chat` |",
-        "| `dev` | 2 | 3.50 GiB | 0.25 GiB | - |",
+        "| `base` | 3 | 2.50 GiB | 0.25 GiB | - |",
+        "| `base` + profile `chat` | 4 | 2.50 GiB | 0.25 GiB | `chat` |",
+        "| `dev` | 3 | 4 GiB | 0.25 GiB | - |",
     ]
