@@ -43,6 +43,7 @@ SERVERS: dict[str, Recipe] = {
     "docker.n8n.io/n8nio/n8n:2.36.0": stand_in("n8n", "2.36.0"),
     "chromadb/chroma:1.5.9": stand_in("chroma", "1.5.9"),
     "ollama/ollama:0.32.15": stand_in("ollama", "0.32.15"),
+    "ghcr.io/open-webui/open-webui:v0.11.0": stand_in("open_webui", "v0.11.0"),
     "zookeeper:3.9.5": stand_in("zookeeper", "3.9.5"),
     "ghcr.io/kafbat/kafka-ui:v1.5.0": replace(stand_in("kafka_ui", "v1.5.0"), wheels=(KAFKA_PYTHON,)),
     "hashicorp/consul:1.22.5": stand_in("consul", "1.22.5"),

@@ -27,6 +27,7 @@ OBERACONNECT = {
     **applications(
         "oberaconnect", ("data-processing", "rag-engine", "engineering-api", "call-flow", "agents"), "1.0", "1.1"
     ),
+    "registry.example.com/oberaconnect/kali-nmap:1.0": Recipe("application", dockerfile="kali_nmap.Dockerfile"),
     "registry.example.com/oberaconnect/rag-engine:broken": application("oberaconnect", "rag-engine", "broken", "500"),
 }
 
@@ -90,7 +91,7 @@ STACKS: dict[str, tuple[str, ...]] = {
     ),
     "oberaconnect": (
         *("postgres:16-alpine", "nginx:1.30.4-alpine", "qdrant/qdrant:v1.19.0"),
-        "docker.n8n.io/n8nio/n8n:2.36.0",
+        *("docker.n8n.io/n8nio/n8n:2.36.0", "ollama/ollama:0.32.15", "ghcr.io/open-webui/open-webui:v0.11.0"),
         *OBERACONNECT,
     ),
     "universal_ai_tools": (

@@ -67,7 +67,9 @@ SECRET_FILE = f'$(sed -n \'s/.*"env_file": "\\(.*\\)".*/\\1/p\' {STATE}/current/
 SERVICE_SECRET = f"$(grep -o '/etc/moorage/[^\"]*/N8N_ENCRYPTION_KEY' {STATE}/current/compose.yaml | head -1)"
 CURRENT = f"$(readlink -f {STATE}/current)"
 DRIFTS = {
-    "memory": by_update("--memory 100m --memory-swap 200m", "Memory None -> 104857600, MemorySwap None -> 209715200"),
+    "memory": by_update(
+        "--memory 100m --memory-swap 200m", "Memory 402653184 -> 104857600, MemorySwap 805306368 -> 209715200"
+    ),
     "processors": by_update("--cpus 1.5", "NanoCpus None -> 1500000000", "call-flow"),
     "share of processors": by_update("--cpu-shares 512", "CpuShares None -> 512", "data-processing"),
     "which processors": by_update("--cpuset-cpus 0", "CpusetCpus None -> 0"),

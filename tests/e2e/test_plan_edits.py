@@ -153,7 +153,7 @@ EDITS = {
         "networks.oberaconnect.aliases: (not set) -> ['rag']",
     ),
     "another network": Edit(with_network, {"recreate": {"data-processing": ["networks.side: (not set) -> {}"]}}),
-    "memory": of_service("agents", "mem_limit", "512m", "mem_limit: (not set) -> 536870912"),
+    "memory": of_service("agents", "mem_limit", "512m", "mem_limit: 402653184 -> 536870912"),
     "processors": of_service("call-flow", "cpus", "1.5", "cpus: (not set) -> 1.5"),
     "number of processes": of_service("data-processing", "pids_limit", 200, "pids_limit: (not set) -> 200"),
     "open files": of_service("agents", "ulimits", {"nofile": 1024}, "ulimits: (not set) -> {'nofile': 1024}"),

@@ -48,8 +48,8 @@ class Mistake:
 
 MISTAKES = {
     "an unknown key in x-moorage": Mistake(
-        "      reload: {signal: HUP}\n",
-        "      relaod: {signal: HUP}\n",
+        "      layer: orchestration\n      stable_for: 1s\n      reload: {signal: HUP}\n",
+        "      layer: orchestration\n      stable_for: 1s\n      relaod: {signal: HUP}\n",
         USAGE,
         {
             "message": "unknown key",
