@@ -31,7 +31,7 @@ KINDS = {
     "route": "Routes",
     "overlay": "Profiles and overlays",
     "data": "Data",
-    "behaviour": "And",
+    "behaviour": "Behaviour",
 }
 PREFACE = """\
 # The four systems and their tests
@@ -45,12 +45,21 @@ MISSING = "**missing**"
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """One system: its title, whether all of it must have a test, and its items by kind, each with what it is."""
+    """One system.
+
+    Attributes:
+        name: Its name.
+        title: What people read.
+        complete: Whether each item must have a test.
+        items: By kind, each with what it is.
+        later: What the source asks for and the stack does not have yet, and what it waits for.
+    """
 
     name: str
     title: str
     complete: bool
     items: dict[str, dict[str, str]]
+    later: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def systems() -> list[System]:
@@ -58,9 +67,9 @@ def systems() -> list[System]:
     found = []
     for file in sorted(ITEMS.glob("*.yml")):
         data = yaml.safe_load(file.read_text(encoding="utf-8"))
-        title, complete = data.pop("title"), data.pop("complete")
+        title, complete, later = data.pop("title"), data.pop("complete"), data.pop("later", {})
         assert set(data) <= set(KINDS), (file, set(data) - set(KINDS))
-        found.append(System(file.stem, title, complete, {kind: data.get(kind) or {} for kind in KINDS}))
+        found.append(System(file.stem, title, complete, {kind: data.get(kind) or {} for kind in KINDS}, later))
     return found
 
 
@@ -106,6 +115,8 @@ def section(system: System, tests: dict[tuple[str, str, str], list[str]]) -> str
             found = tests.get((system.name, kind, item), [])
             told = ", ".join(f"`{test.removeprefix('tests/')}`" for test in found) or MISSING
             lines.append(f"| {KINDS[kind]} | `{item}` | {text} | {told} |")
+    if system.later:
+        lines += ["", "Not there yet:", "", *(f"- {item}: {text}" for item, text in system.later.items())]
     return "\n".join(lines) + "\n"
 
 
