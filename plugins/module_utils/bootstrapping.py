@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import bootstrap_kafka, bootstrap_nats, bootstrap_ollama, bootstrap_sql, bootstrap_vectors, engine
 from .bootstrap_server import MISSING, OK, REFUSED, UNKNOWN, Finding, Server
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _SEEN_SECONDS = 15.0  # a broker tells of a new topic a moment later
 _TRIES = 3
+_WORKERS = 8
 # Of a check that speaks against a deploy.
 PREFIX = "bootstrap: "
 # A line of a transaction's journal: what was made in which service.
@@ -32,7 +34,7 @@ EVENT = "bootstrap"
 
 
 def look(release: Release, base: Release | None, running: Containers) -> list[Finding]:
-    """Ask the running servers of a stack once each.
+    """Ask the running servers of a stack once each, all at the same time.
 
     Args:
         release: The release that declares the resources.
@@ -42,18 +44,19 @@ def look(release: Release, base: Release | None, running: Containers) -> list[Fi
     Returns:
         A finding for each resource; those of a server that is yet to be are missing, of one that is down unknown.
     """
-    found = []
-    for name, service in release.stack.services.items():
-        if not service.bootstrap:
-            continue
-        copies = running.get(name, [])
-        if copies and copies[0]["State"]["Running"]:
-            found += _asked(Server(name, service.bootstrap, copies[0], base or release))
-        elif not base or name not in base.stack.services:
-            found += [Finding(name, resource, MISSING) for resource in names(service.bootstrap)]
-        else:
-            found += [Finding(name, resource, UNKNOWN, "its server is down") for resource in names(service.bootstrap)]
-    return found
+    jobs: list[Any] = []
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        for name, service in release.stack.services.items():
+            if not service.bootstrap:
+                continue
+            copies = running.get(name, [])
+            if copies and copies[0]["State"]["Running"]:
+                jobs.append(pool.submit(_asked, Server(name, service.bootstrap, copies[0], base or release)))
+                continue
+            new = not base or name not in base.stack.services
+            state, detail = (MISSING, "") if new else (UNKNOWN, "its server is down")
+            jobs.append([Finding(name, resource, state, detail) for resource in names(service.bootstrap)])
+    return [finding for job in jobs for finding in (job if isinstance(job, list) else job.result())]
 
 
 def look_in_force(release: Release) -> list[Finding]:
