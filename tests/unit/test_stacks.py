@@ -36,6 +36,11 @@ def test_it_loads_by_itself_and_with_each_overlay(folder: Path) -> None:
         assert model(load_stack(folder, [overlay])).services
 
 
+def test_it_has_one_network_whatever_is_chosen(folder: Path) -> None:
+    stacks = [model(load_stack(folder, chosen)) for chosen in ([], *([name] for name in overlays(folder)))]
+    assert len({str(network["name"]) for stack in stacks for network in stack.networks.values()}) == 1
+
+
 def test_lint_has_nothing_against_it(folder: Path) -> None:
     for chosen in ([], *([overlay] for overlay in overlays(folder))):
         assert [finding for finding in lint_stack(load_stack(folder, chosen)) if not finding.waived] == []
