@@ -145,6 +145,13 @@ def test_what_a_path_is_on_the_backend(gateways: Gateways, path: str, port: int,
     assert reply.json["query"] == ({"a": "1", "b": "/"} if "?" in path else {})
 
 
+@pytest.mark.fault(
+    row=23,
+    fault="a backend is killed",
+    happens="its route answers 502 as JSON (504 for the first 5 s), the others, files and health too, serve; started "
+    "again, it is back without a reload",
+    exit="",
+)
 def test_other_routes_serve_while_a_backend_is_gone(gateways: Gateways) -> None:
     before = gateways.lives()[GATEWAY]
     gateways.server.shell("docker kill gateways-doomed-1")
@@ -169,6 +176,13 @@ def test_all_copies_of_a_service_get_their_share(gateways: Gateways) -> None:
     assert names == ["container", *(f"GET :8080/health (gateways-copies-{n})" for n in (1, 2, 3))]
 
 
+@pytest.mark.fault(
+    row=0,
+    fault="one of several containers of a service dies",
+    happens="no request fails: what it did not take goes to another; drift and verify name it, a deploy makes that one "
+    "again",
+    exit="",
+)
 def test_a_copy_that_dies_is_survived_reported_and_made_again(gateways: Gateways) -> None:
     before = gateways.lives()
     gateways.server.shell("docker rm -f gateways-copies-2")
@@ -184,6 +198,12 @@ def test_a_copy_that_dies_is_survived_reported_and_made_again(gateways: Gateways
     until("all three answer", lambda: len(gateways.answering(40)) == 3, 20)
 
 
+@pytest.mark.fault(
+    row=0,
+    fault="a service has a container too many",
+    happens="drift names the number; a deploy removes the last one and leaves the others",
+    exit="",
+)
 def test_a_surplus_copy_and_a_changed_number(gateways: Gateways) -> None:
     before = gateways.lives()
     compose = "cd /var/lib/moorage/gateways/current/ && docker compose -p gateways --env-file /dev/null"
@@ -351,6 +371,13 @@ def workers(server: Server) -> set[str]:
     return {line.split()[0] for line in lines if "worker process" in line and "shutting down" not in line}
 
 
+@pytest.mark.fault(
+    row=0,
+    fault="nginx is reloaded ten times under load",
+    happens="new connections and open WebSockets see nothing of it; requests that fail on connections that are kept, "
+    "and looked at before each request, are counted",
+    exit="",
+)
 def test_ten_reloads_under_load(gateways: Gateways, record_property: Callable[[str, object], None]) -> None:
     """New connections never fail; one that is kept may be closed between a look at it and the next request."""
     server = gateways.server

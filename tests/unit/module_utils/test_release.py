@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from ansible_collections.moorage.stacks.plugins.module_utils import places
 from ansible_collections.moorage.stacks.plugins.module_utils.atomic_write import link
+from ansible_collections.moorage.stacks.plugins.module_utils.basic_auth import MOUNT
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 from ansible_collections.moorage.stacks.plugins.module_utils.release import (
+    LiveSet,
     checksum,
     current_number,
     load,
@@ -36,6 +38,16 @@ def test_what_is_saved_reads_back() -> None:
 
     assert load("shop", "0001") == saved == release(number="0001")
     assert list(load("shop", "0001").stack.services) == ["db", "web"]
+
+
+def test_password_files_are_secret_files() -> None:
+    live = {"web": LiveSet("main", "0123456789abcdef", "/etc/gateway", "HUP", ("/etc/moorage/shop/files/web/1f/ops",))}
+    own = {"source": "/etc/moorage/shop/files/web/2e/KEY", "target": "/run/secrets/key"}
+    folder = {"source": "/etc/moorage/shop/files/web", "target": MOUNT}
+    made = release(live=live, bodies={"web": {"volumes": [own, folder]}})
+
+    assert made.secret_files() == ["/etc/moorage/shop/0.env", own["source"], "/etc/moorage/shop/files/web/1f/ops"]
+    assert made.save({}, "0001") == load("shop", "0001")
 
 
 def test_a_release_is_private(state: Path) -> None:
