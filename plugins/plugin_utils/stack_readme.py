@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
-    from ansible_collections.moorage.stacks.plugins.module_utils.stack import Port, Route, Service, Stack
+    from ansible_collections.moorage.stacks.plugins.module_utils.stack import Gateway, Port, Route, Service, Stack
 
 _BLOCK = re.compile(r"(<!-- begin (\w+)(?: of ([\w,;@ -]*\w))?[^>]*-->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
@@ -93,20 +93,31 @@ def _port_row(service: Service, port: Port) -> tuple[str, ...]:
 
 
 def _routes(stack: Stack, folder: StackFolder) -> str:  # noqa: ARG001
-    rows = []
-    for gateway in stack.gateways.values():
-        for route in gateway.routes:
-            rows.append((f"`{route.path}`", f"`{route.service}:{route.port}`", route.timeout or "60s", _traits(route)))
-        if gateway.static:
-            fallback = f"`{gateway.static.fallback}` for what is not there" if gateway.static.fallback else "-"
-            rows.append((f"`{gateway.static.path}`", f"`./{gateway.static.root}`", "-", fallback))
-        if gateway.health:
-            rows.append((f"`{gateway.health}`", f"`{gateway.service}` itself", "-", '`{"status": "ok"}`'))
-        if gateway.discovery:
-            rows.append((f"`{gateway.discovery}`", f"`{gateway.service}` itself", "-", "enabled services and routes"))
-        if gateway.in_front_of:
-            rows.append(("everything else", f"gateway `{gateway.in_front_of}`", "-", f"by `{gateway.service}`"))
+    several = len(stack.gateways) > 1
+    rows = [
+        (f"{path} of `{gateway.name}`" if several else path, *rest)
+        for gateway in stack.gateways.values()
+        for path, *rest in _route_rows(gateway)
+    ]
     return _table(("Path", "Leads to", "Time-out", "Notes"), rows)
+
+
+def _route_rows(gateway: Gateway) -> list[tuple[str, str, str, str]]:
+    own = f"`{gateway.service}` itself"
+    rows = [
+        (f"`{route.path}`", f"`{route.service}:{route.port}`", route.timeout or "60s", _traits(route))
+        for route in gateway.routes
+    ]
+    if gateway.static:
+        fallback = f"`{gateway.static.fallback}` for what is not there" if gateway.static.fallback else "-"
+        rows.append((f"`{gateway.static.path}`", f"`./{gateway.static.root}`", "-", fallback))
+    if gateway.health:
+        rows.append((f"`{gateway.health}`", own, "-", '`{"status": "ok"}`'))
+    if gateway.discovery:
+        rows.append((f"`{gateway.discovery}`", own, "-", "enabled services and routes"))
+    if gateway.in_front_of:
+        rows.append(("everything else", f"gateway `{gateway.in_front_of}`", "-", "-"))
+    return rows
 
 
 def _traits(route: Route) -> str:

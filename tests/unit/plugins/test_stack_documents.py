@@ -9,6 +9,8 @@ from ansible_collections.moorage.stacks.plugins.module_utils.errors import Moora
 from ansible_collections.moorage.stacks.plugins.plugin_utils import env_example, stack_readme
 from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_documents import documents
 
+from tests.support import TESTS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -70,6 +72,21 @@ def test_tables_stand_between_their_markers_and_nowhere_else(folder: Path) -> No
     assert "\nkept\n" in text
     assert "| `dev` | web | `web` on `*:80->80/tcp` |\n<!-- end overlays -->" in text
     assert stack_readme.update(text, folder) == text
+
+
+def test_routes_tell_what_becomes_of_a_request() -> None:
+    text = stack_readme.update("<!-- begin routes -->\n<!-- end routes -->\n", TESTS / "e2e" / "gateways")
+
+    for row in (
+        "| `/api/` of `main` | `echo:8080` | 60s | the path is taken off |",
+        "| `/other/` of `main` | `echo:8080` | 60s | is `/v1/` there |",
+        "| `/private/` of `main` | `echo:8080` | 60s | the path is taken off, password of `operators` |",
+        "| `/` of `main` | `./files/web` | - | `/index.html` for what is not there |",
+        "| `/api/` of `second` | `echo:8080` | 60s | - |",
+        "| everything else of `edge` | gateway `main` | - | - |",
+    ):
+        assert row in text
+    assert "`/health` of `edge`" not in text
 
 
 def test_a_marker_of_no_table(folder: Path) -> None:
