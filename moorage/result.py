@@ -142,6 +142,11 @@ class HostResult:
         """Containers that are no stack's, and are on its networks or do what its services do."""
         return self._last("strangers")
 
+    @property
+    def targets(self) -> list[dict[str, Any]]:
+        """What the Prometheus of each stack scrapes, and whether it answers: service, instance, up, error."""
+        return self._last("targets")
+
     def _last(self, key: str) -> list[dict[str, Any]]:
         latest = {str(item.get("stack", "")): item[key] for item in self.outcomes if item.get(key)}
         return [entry for entries in latest.values() for entry in entries]
@@ -166,6 +171,7 @@ class HostResult:
             **({"images": self.images} if self.images else {}),
             **({"networks": self.networks} if self.networks else {}),
             **({"strangers": self.strangers} if self.strangers else {}),
+            **({"targets": self.targets} if self.targets else {}),
             **({"error": self.error} if self.error else {}),
         }
 

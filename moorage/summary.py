@@ -88,6 +88,8 @@ def _show_rows(terminal: Terminal, host: HostResult) -> None:
     if host.images:
         terminal.table(("IMAGE", "LOCKED OR IN FORCE", "IN THE REGISTRY"), [_image_row(row) for row in host.images])
 
+    if host.targets:
+        terminal.table(("PROMETHEUS SCRAPES", "AT", "UP", "ERROR"), [_target_row(row) for row in host.targets])
     for entry in host.strangers:
         words = f"{entry['container']} ({entry['origin']}, {entry['state']}) {', '.join(entry['why'])}"
         terminal.say(f"not the stack's: {words}; it is left alone")
@@ -130,6 +132,10 @@ def _network_rows(network: dict[str, Any]) -> list[tuple[str, ...]]:
         (name, str(entry["container"]), str(entry["service"] or entry["origin"]), str(entry["address"]))
         for entry in network["containers"]
     ] or [(name, "-", "-", "-")]
+
+
+def _target_row(row: dict[str, Any]) -> tuple[str, ...]:
+    return str(row["service"]), str(row["instance"] or "-"), "up" if row["up"] else "down", str(row["error"] or "-")
 
 
 def _image_row(row: dict[str, Any]) -> tuple[str, ...]:

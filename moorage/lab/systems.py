@@ -92,6 +92,8 @@ STACKS: dict[str, tuple[str, ...]] = {
     "oberaconnect": (
         *("postgres:16-alpine", "nginx:1.30.4-alpine", "qdrant/qdrant:v1.19.0"),
         *("docker.n8n.io/n8nio/n8n:2.36.0", "ollama/ollama:0.32.15", "ghcr.io/open-webui/open-webui:v0.11.0"),
+        *("prom/prometheus:v3.14.0", "prom/alertmanager:v0.29.0", "prom/node-exporter:v1.12.1"),
+        *("quay.io/prometheuscommunity/postgres-exporter:v0.20.1", "grafana/grafana:13.2.0"),
         *OBERACONNECT,
     ),
     "universal_ai_tools": (

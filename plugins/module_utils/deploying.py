@@ -14,6 +14,7 @@ from . import (
     difference,
     doctor,
     engine,
+    facts_timer,
     file_sets,
     history,
     places,
@@ -145,6 +146,8 @@ def planned(new: Release, base: Release | None, request: Mapping[str, Any], draf
     elif plan.empty:
         if request.get("deploy"):
             wait_for_verdicts(base or new)
+            if new.stack.monitoring.tells_facts:
+                facts_timer.arrange()
         answer.update(_verified(base or new, "unchanged", plan.resources))
     else:
         answer.update(outcome="planned", exit_code=0, summary=_summary(plan))

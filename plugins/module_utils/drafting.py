@@ -16,6 +16,7 @@ from . import (
     engine,
     file_sets,
     gateway_drafting,
+    monitoring_files,
     places,
     registry,
     secret_store,
@@ -63,7 +64,9 @@ def draft(candidate: Candidate) -> Draft:
         MoorageError: Compose refuses the files, or something in them cannot be deployed.
     """
     model = candidate.model()
-    return _Drafting(candidate, model, parse(model, candidate.extension, FOLDER)).result()
+    stack = parse(model, candidate.extension, FOLDER)
+    whole = dataclasses.replace(candidate, files={**candidate.files, **monitoring_files.render(stack)})
+    return _Drafting(whole, model, stack).result()
 
 
 class _Drafting:
@@ -159,6 +162,8 @@ class _Drafting:
         head, _slash, name = relative.partition("/")
         if head == GENERATED and service.name in self.live and self.live[service.name].gateway == name:
             return {**mount, "source": str(places.live(project, service.name))}
+        if relative == f"{GENERATED}/node_exporter" and self.stack.monitoring.tells_facts:
+            return {**mount, "source": str(places.facts(project))}
         files = file_sets.below(self.candidate.files, relative)
         if not files:
             if head in ("files", "templates", GENERATED):

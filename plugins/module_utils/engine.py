@@ -65,6 +65,13 @@ def _request(
         connection.close()
 
 
+def answers() -> bool:
+    """Return whether the Engine answers now."""
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        return _request("GET", "/_ping", {}, 5)[0] == http.client.OK
+    return False
+
+
 def wait_until_back() -> None:
     """Wait for the Engine to answer; ask systemd to start it when it stays away.
 
@@ -74,9 +81,8 @@ def wait_until_back() -> None:
     began = time.monotonic()
     asked = False
     while True:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if _request("GET", "/_ping", {}, 5)[0] == http.client.OK:
-                return
+        if answers():
+            return
         waited = time.monotonic() - began
         if waited > RETURN_SECONDS:
             raise EngineError(

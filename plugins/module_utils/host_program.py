@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import history, places, run_lock, transaction, unit
+from . import facts, facts_timer, history, places, run_lock, transaction, unit
 from .bringing import answer_build, answer_receive
 from .deploying import answer_apply, answer_plan, answer_pull, answer_secrets, answer_stage
 from .doctor import answer_doctor
@@ -57,9 +57,14 @@ _GOES_ON = ("planned", "pulled", "received", "built", "staged")
 def main(arguments: list[str]) -> int:
     """Run one verb; return the exit status of the process."""
     if arguments[0] == "transaction":
-        return _transaction(arguments[1], arguments[2], Path(arguments[3]))
+        status = _transaction(arguments[1], arguments[2], Path(arguments[3]))
+        facts_timer.arrange()
+        return status
     if arguments[0] == "recover":
         recover()
+        return 0
+    if arguments[0] == "facts":
+        facts.write()
         return 0
     began = time.monotonic()
     try:

@@ -9,7 +9,7 @@ import dataclasses
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import audit, bootstrapping, engine, history, places, reasons, run_lock, topology, unit
+from . import audit, bootstrapping, engine, facts_timer, history, places, reasons, run_lock, targets, topology, unit
 from .errors import MoorageError
 from .release import DamagedReleaseError, Release, current_number, load
 from .verification import fault_summary, verified_summary, verify
@@ -71,6 +71,7 @@ def answer_status(request: Mapping[str, Any]) -> Answer:
         "outcome": "status", "exit_code": 0, "changed": False, "release": release.number,
         "services": describe_services(release), "entrances": entrances(release), "record": dict(release.record),
         "networks": topology.networks(release), "strangers": topology.strangers(release),
+        "targets": targets.targets(release, engine.by_service(project)),
         "summary": f"release {release.number}" + (f"; under way: {busy}" if busy else ""),
     }  # fmt: skip
 
@@ -208,6 +209,7 @@ def answer_destroy(request: Mapping[str, Any]) -> Answer:
         removed += _remove_data(project)
     elif places.current(project).is_symlink():
         places.current(project).unlink()
+    facts_timer.arrange()
     if removed:
         audit.note("destroy", project, request["operator"], removed=removed)
     return {

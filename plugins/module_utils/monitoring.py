@@ -67,3 +67,8 @@ class Monitoring:
     keep_logs: str = "168h"
     alerts: Alerts = dataclasses.field(default_factory=Alerts)
     secret_files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def tells_facts(self) -> bool:
+        """Whether the host shall write what it knows of the stack: there is who reads it."""
+        return "node_exporter" in self.parts

@@ -45,6 +45,11 @@ def live(project: str, service: str) -> Path:
     return STATE / project / "live" / service
 
 
+def facts(project: str) -> Path:
+    """Return the folder of what this host tells of a stack, which the stack's node exporter reads."""
+    return STATE / project / "facts"
+
+
 def transactions(project: str) -> Path:
     """Return the folder of a stack's journals."""
     return STATE / project / "transactions"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import errno
 import json
 import os
@@ -72,7 +73,7 @@ def stage(candidate: Candidate) -> Release:
         record = {**drafted.release.record, "volumes": volumes(drafted.release)}
         number = next_number(project)
         release = drafted.release
-        return Release(**{**release.__dict__, "record": record}).save(drafted.compose, number)
+        return dataclasses.replace(release, record=record).save(drafted.compose, number)
     except OSError as error:
         raise MoorageError(
             "the release could not be written",
@@ -163,6 +164,8 @@ def _write(candidate: Candidate, drafted: Draft) -> None:
     secret_store.write_env_file(Path(drafted.release.env_file), candidate.secrets)
     for path, (content, owner, mode) in drafted.secret_files.items():
         secret_store.write_service_file(Path(path), content, owner, mode)
+    if drafted.release.stack.monitoring.tells_facts:
+        places.make_readable(places.facts(project))
     for folder, owner in drafted.data_folders.items():
         if not Path(folder).exists():
             places.make_readable(Path(folder))
