@@ -29,7 +29,8 @@ def arrange() -> None:
     if wanted:
         start = ["systemd-run", f"--unit={UNIT}", "--quiet", "--description=Tell of this host's stacks"]
         times = ["--on-active=0", f"--on-unit-active={SECONDS}s", "--timer-property=AccuracySec=1s"]
-        engine.run([*start, *times, "-p", "Nice=10", "--", sys.executable, "-I", sys.argv[0], "facts"])
+        quiet = ["-p", "Nice=10", "-p", "LogLevelMax=notice"]  # four times a minute, systemd would tell of it
+        engine.run([*start, *times, *quiet, "--", sys.executable, "-I", sys.argv[0], "facts"])
 
 
 def _shown(key: str, kind: str) -> str:

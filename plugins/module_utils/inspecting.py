@@ -205,11 +205,11 @@ def answer_destroy(request: Mapping[str, Any]) -> Answer:
     for network in engine.call("GET", "/networks", filters=engine.of_project(project)):
         engine.call("DELETE", f"/networks/{network['Id']}", absent=(403, 404, 409))
         removed.append(f"network {network['Name']}")
+    if places.current(project).is_symlink():
+        places.current(project).unlink()
+    facts_timer.arrange()  # before the folder goes that it writes into
     if request["with_data"]:
         removed += _remove_data(project)
-    elif places.current(project).is_symlink():
-        places.current(project).unlink()
-    facts_timer.arrange()
     if removed:
         audit.note("destroy", project, request["operator"], removed=removed)
     return {

@@ -31,6 +31,7 @@ def groups(stack: Stack, jobs: Iterable[str]) -> dict[str, dict[str, Any]]:
     if stack.monitoring.tells_facts:
         alerts = stack.monitoring.alerts
         found["containers"] = _containers(stack.project, alerts)
+        found["releases"] = _releases(stack.project, alerts)
         found["host"] = _host(alerts)
         if stack.gateways:
             found["gateways"] = _gateways(stack.project, alerts)
@@ -104,6 +105,12 @@ def _containers(project: str, alerts: Alerts) -> list[dict[str, Any]]:
             alerts.after,
             "{{ $labels.container }} uses {{ $value | humanizePercentage }} of the memory that it may",
         ),
+    ]
+
+
+def _releases(project: str, alerts: Alerts) -> list[dict[str, Any]]:
+    of = f'{{stack="{project}"}}'
+    return [
         _alert(
             "StackDrifted",
             f"moorage_drift{of} > 0",
