@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from .stack import Service, Stack
 
+# Keys of a service that are settled before it is run.
+_LEFT_OUT = {"depends_on", "build", "image", "pull_policy", "profiles", "secrets", "volumes", "develop", "env_file"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
@@ -65,8 +68,8 @@ def draft(candidate: Candidate) -> Draft:
     """
     model = candidate.model()
     stack = parse(model, candidate.extension, FOLDER)
-    whole = dataclasses.replace(candidate, files={**candidate.files, **monitoring_files.render(stack)})
-    return _Drafting(whole, model, stack).result()
+    files = {**candidate.files, **monitoring_files.render(stack)}
+    return _Drafting(dataclasses.replace(candidate, files=files), model, stack).result()
 
 
 class _Drafting:
@@ -134,18 +137,7 @@ class _Drafting:
 
     def _body(self, service: Service) -> dict[str, Any]:
         """Return the service as it is run; images and labels come later."""
-        left_out = (
-            "depends_on",
-            "build",
-            "image",
-            "pull_policy",
-            "profiles",
-            "secrets",
-            "volumes",
-            "develop",
-            "env_file",
-        )
-        body = {key: value for key, value in service.body.items() if key not in left_out}
+        body = {key: value for key, value in service.body.items() if key not in _LEFT_OUT}
         body["volumes"] = [self._mount(service, mount) for mount in service.body.get("volumes") or []]
         body["volumes"] += self._secrets(service)
         if service.name in self.live and self.live[service.name].password_files:
@@ -162,7 +154,7 @@ class _Drafting:
         head, _slash, name = relative.partition("/")
         if head == GENERATED and service.name in self.live and self.live[service.name].gateway == name:
             return {**mount, "source": str(places.live(project, service.name))}
-        if relative == f"{GENERATED}/node_exporter" and self.stack.monitoring.tells_facts:
+        if self.stack.monitoring.tells_facts and relative == f"{GENERATED}/node_exporter":
             return {**mount, "source": str(places.facts(project))}
         files = file_sets.below(self.candidate.files, relative)
         if not files:
