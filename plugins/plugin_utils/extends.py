@@ -28,11 +28,11 @@ def read(file: Path) -> dict[str, Any]:
     Raises:
         MoorageError: A file or a service that is extended is not there, or extends itself.
     """
-    document = compose_file.read(file)
-    if document.get("services"):
-        names = document["services"]
-        document["services"] = {name: _service(file, document, name, ()) for name in names}
-    return document
+    documents = {file: compose_file.read(file)}
+    document = documents[file]
+    if not document.get("services"):
+        return document
+    return {**document, "services": {name: _service(documents, file, name) for name in document["services"]}}
 
 
 def merged(base: Any, overlay: Any, key: str = "") -> Any:
@@ -60,8 +60,10 @@ def _target(mount: Any) -> str:
     return parts[1] if len(parts) > 1 else parts[0]
 
 
-def _service(file: Path, document: Mapping[str, Any], name: str, seen: tuple[tuple[Path, str], ...]) -> Any:
-    body = document["services"][name]
+def _service(
+    documents: dict[Path, dict[str, Any]], file: Path, name: str, seen: tuple[tuple[Path, str], ...] = ()
+) -> Any:
+    body = documents[file]["services"][name]
     if not isinstance(body, Mapping) or not body.get("extends"):
         return body
     wanted = body["extends"] if isinstance(body["extends"], Mapping) else {"service": body["extends"]}
@@ -73,14 +75,15 @@ def _service(file: Path, document: Mapping[str, Any], name: str, seen: tuple[tup
         raise MoorageError("extends itself", file=str(file), key=key, found=target)
     if not other.is_file():
         raise MoorageError("no such file", file=str(file), key=key, found=str(wanted["file"]))
-    source = document if other == file else compose_file.read(other)
-    known = source.get("services") or {}
+    if other not in documents:
+        documents[other] = compose_file.read(other)
+    known = documents[other].get("services") or {}
     if target not in known:
         close = nearest(target, known)
         fix = f"did you mean {close}?" if close else ""
         raise MoorageError("no such service", file=str(file), key=key, found=target, expected=str(other), fix=fix)
     base = moved(
-        _service(other, source, target, (*seen, (file, name))) or {}, os.path.relpath(other.parent, file.parent)
+        _service(documents, other, target, (*seen, (file, name))) or {}, os.path.relpath(other.parent, file.parent)
     )
     # Compose loses the x- keys of what is extended
     return merged({key: value for key, value in base.items() if not key.startswith("x-")}, body)
