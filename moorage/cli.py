@@ -106,6 +106,10 @@ def parser() -> argparse.ArgumentParser:
     lint = add("lint", help="check a stack's files, without any server", parents=[output])
     lint.add_argument("name", metavar="STACK", nargs="?", help="name or path (default: all of stacks/)")
     lint.add_argument("--overlay", action="append", metavar="NAME", help="with this overlay; may be repeated")
+    lint.add_argument("--scan", action="store_true", help="ask trivy or docker scout about the images, too")
+    lint.add_argument(
+        "--write-documents", action="store_true", help="bring .env.example and the README's tables in step"
+    )
 
     changing = [output, common, _check_options(), _lock_options()]
     provision = add("provision", help="prepare the hosts", parents=changing)

@@ -42,15 +42,22 @@ def test(arguments: argparse.Namespace) -> int:
 
 def lint(arguments: argparse.Namespace, terminal: Terminal) -> int:
     """Check stacks without any server."""
+    from ansible_collections.moorage.stacks.plugins.plugin_utils import lint_model
     from ansible_collections.moorage.stacks.plugins.plugin_utils.lint import lint_stack
     from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import load_stack
 
     here = Path.cwd() / "inventories" / "none"
     folders = [stacks.find_folder(arguments.name, here)] if arguments.name else _all_stacks()
     found: list[dict[str, Any]] = []
+    checked: dict[str, str] = {}
     for folder in folders:
         try:
-            findings = lint_stack(load_stack(folder, arguments.overlay or ()))
+            if arguments.write_documents:
+                _write_documents(folder)
+            stack = load_stack(folder, arguments.overlay or ())
+            model = lint_model.load(stack)
+            checked[folder.name] = model.checked
+            findings = lint_stack(stack, model, scan=arguments.scan)
         except MoorageError as error:
             found.append(
                 {"stack": folder.name, "id": "stack-format", "severity": "error", "waived": "", **error.as_dict()}
@@ -61,7 +68,7 @@ def lint(arguments: argparse.Namespace, terminal: Terminal) -> int:
     code = LINT_FAILED if errors else 0
     terminal.result(
         {"schema": "moorage.lint/1", "verb": "lint", "ok": not errors, "changed": False, "exit_code": code,
-         "stacks": [folder.name for folder in folders], "findings": found}
+         "stacks": [folder.name for folder in folders], "checked": checked, "findings": found}
     )  # fmt: skip
     for item in found:
         _show(terminal, item)
@@ -69,7 +76,16 @@ def lint(arguments: argparse.Namespace, terminal: Terminal) -> int:
     waived = sum(bool(item["waived"]) for item in found)
     names = ", ".join(folder.name for folder in folders)
     terminal.say(f"lint: {names}: {len(errors)} errors, {warnings} warnings, {waived} waived")
+    for words in dict.fromkeys(checked.values()):
+        terminal.say(f"checked: {words}")
     return code
+
+
+def _write_documents(folder: Path) -> None:
+    from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_documents import documents
+
+    for file, text in documents(folder).items():
+        file.write_text(text, encoding="utf-8")
 
 
 def _all_stacks() -> list[Path]:

@@ -80,7 +80,6 @@ def test_what_is_no_lock_is_refused(tmp_path: Path, text: str, key: str) -> None
 @pytest.mark.parametrize("image", ["nginx", "nginx:latest", "nginx:${TAG:-latest}"])
 def test_a_moving_tag_is_an_error_until_it_is_locked(tmp_path: Path, image: str) -> None:
     (tmp_path / "compose.yaml").write_text(f"services: {{web: {{image: '{image}', ports: ['80']}}}}")
-    (finding,) = lint_stack(load_stack(tmp_path))
-    assert (finding.id, finding.severity) == ("moving-tag", "error")
+    assert ("moving-tag", "error") in [(found.id, found.severity) for found in lint_stack(load_stack(tmp_path))]
     lock(tmp_path, row("nginx" if image == "nginx" else "nginx:latest", ONE))
-    assert lint_stack(load_stack(tmp_path)) == []
+    assert "moving-tag" not in [found.id for found in lint_stack(load_stack(tmp_path))]
