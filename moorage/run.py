@@ -56,6 +56,7 @@ class Run:
         self._hosts: list[inventory.Host] = []
         self._vault_password: vault_password.VaultPassword | None = None
         self._rotated: secrets.Values = {}
+        self._consent = ""
         self._notices: list[str] = []
         self._redactor = Redactor()
         self._checks: list[Check] = []
@@ -162,7 +163,9 @@ class Run:
         """Compare the name given as consent with the stacks that would be removed."""
         chosen = stacks.choose(self._settings, self._hosts)
         names = sorted({name for item in chosen for name in (item.path.name, item.project_name)})
-        if self._settings.confirm not in names:
+        meant = [item.path.name for item in chosen if self._settings.confirm in (item.path.name, item.project_name)]
+        self._consent = next(iter(meant), "")  # the playbook knows a stack by its folder, not by the project in it
+        if not meant:
             raise MoorageError(
                 "this is not the stack's name", key="confirm", found=self._settings.confirm, expected=" or ".join(names)
             )
@@ -271,6 +274,7 @@ class Run:
             **({"moorage_build": used.build} if used.build else {}),
             **({"moorage_rotation": True} if used.rotation and not used.rotation.abandon else {}),
             **more,
+            **({"moorage_destroy_confirm": self._consent} if self._consent else {}),
         }
         own = any(host.own_host_keys for host in self._hosts)
         flags = [flag for flag, wanted in (("--check", used.check), ("--diff", used.diff)) if wanted]

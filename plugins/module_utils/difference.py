@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from . import database_roles, engine, file_sets, history, legacy_networks, places
 from .database_roles import ROLE
 from .legacy_networks import LEGACY
+from .stack import ANYTIME, AT_FIRST
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .release import Release
+    from .stack import Service
 
 # A difference of the live set of a service, not of its container.
 LIVE = "live:"
@@ -29,16 +31,27 @@ class Surroundings:
     Attributes:
         networks: The name of each network on the host to its id.
         left: How the last deploy left each service's container.
+        ids: The containers of each service.
+        committed: When the release in force was, as Docker writes times; empty where there is none.
     """
 
     networks: Mapping[str, str]
     left: Mapping[str, Mapping[str, Any]]
+    ids: Mapping[str, Collection[str]] = dataclasses.field(default_factory=dict)
+    committed: str = ""
 
 
-def surroundings(project: str) -> Surroundings:
-    """Look at the networks of this host, and at how the project's containers were left."""
+def surroundings(project: str, running: Mapping[str, list[dict[str, Any]]] | None = None) -> Surroundings:
+    """Look at the networks of this host, and at how the project's containers were left.
+
+    Args:
+        project: The Compose project.
+        running: Its containers, by service, where they were just looked at.
+    """
+    running = engine.by_service(project) if running is None else running
     networks = {network["Name"]: network["Id"] for network in engine.call("GET", "/networks")}
-    return Surroundings(networks, history.left(project))
+    ids = {service: [container["Id"] for container in copies] for service, copies in running.items()}
+    return Surroundings(networks, history.left(project), ids, history.committed_at(project))
 
 
 def container_fault(container: dict[str, Any], release: Release, service: str, around: Surroundings) -> str:
@@ -55,7 +68,7 @@ def container_fault(container: dict[str, Any], release: Release, service: str, a
         return "runs another specification"
     if release.images[service].id and container["Image"] != release.images[service].id:
         return "runs another image"
-    if release.stack.services[service].one_shot and state["Status"] == "exited" and state["ExitCode"] == 0:
+    if ended_well(container, release.stack.services[service], around.committed):
         return ""
     if state["Status"] != "running" or state["Paused"] or state["Restarting"]:
         return f"is {state['Status']}"
@@ -64,6 +77,7 @@ def container_fault(container: dict[str, Any], release: Release, service: str, a
     # one that is on a legacy network is moved, not made anew
     moved = bool(set(container["NetworkSettings"]["Networks"]) & set(release.stack.legacy_networks))
     fault = "" if moved else _network_fault(container, release, service, around.networks)
+    fault = fault or _attached_fault(container, release.bodies[service], around.ids)
     one_of_many = release.stack.services[service].replicas > 1
     return fault or history.hand_made(container, around.left.get(service), networks=not moved, name=not one_of_many)
 
@@ -88,8 +102,34 @@ def copy_faults(copies: list[dict[str, Any]], release: Release, service: str, ar
     return {name: fault for name, fault in found.items() if fault}
 
 
+def ended_well(container: Mapping[str, Any], service: Service, committed: str = "") -> bool:
+    """Return whether a container is done: of a one-shot service, or of one that may end.
+
+    Args:
+        container: The inspected container.
+        service: Its service.
+        committed: When the release in force was; one of which nothing says that it may end did so before.
+    """
+    state = container["State"]
+    if state["Status"] != "exited" or state["ExitCode"] != 0:
+        return False
+    if service.one_shot or service.may_end == ANYTIME:
+        return True
+    return service.may_end == AT_FIRST and (container["Created"] > committed or state["FinishedAt"] <= committed)
+
+
+def _attached_fault(container: Mapping[str, Any], body: Mapping[str, Any], ids: Mapping[str, Collection[str]]) -> str:
+    """Return whose namespace a container shares that is not there any more."""
+    for key, asked in (("network_mode", "NetworkMode"), ("pid", "PidMode"), ("ipc", "IpcMode")):
+        kind, _colon, target = str(body.get(key) or "").partition(":")
+        if kind == "service" and container["HostConfig"][asked].partition(":")[2] not in ids.get(target, ()):
+            return f"shares the {key} of a container of {target} that is gone"
+    return ""
+
+
 def _network_fault(container: dict[str, Any], release: Release, service: str, networks: Mapping[str, str]) -> str:
-    if container["HostConfig"]["NetworkMode"].startswith(("host", "none", "container", "service")):
+    mode = str(container["HostConfig"]["NetworkMode"])
+    if release.bodies[service].get("network_mode") or mode.startswith(("host", "none", "container")):
         return ""
     have = {name: network["NetworkID"] for name, network in container["NetworkSettings"]["Networks"].items()}
     stack = release.stack
@@ -108,15 +148,7 @@ def _network_fault(container: dict[str, Any], release: Release, service: str, ne
 
 def actual(release: Release) -> dict[str, str]:
     """Return how what runs on this host differs from a release: service to reason, empty when not."""
-    around = surroundings(release.project)
-    running = engine.by_service(release.project)
-    found: dict[str, str] = {}
-    for service in release.stack.services:
-        reason = service_fault(running.get(service, []), release, service, around)
-        if reason:
-            found[service] = reason
-    for service in sorted(set(running) - set(release.stack.services)):
-        found[service] = "is not in the release"
+    found = _containers(release)
     for service, live in release.live.items():
         folder = places.live(release.project, service)
         link = folder / "current"
@@ -126,6 +158,35 @@ def actual(release: Release) -> dict[str, str]:
             found[LIVE + service] = "its configuration was changed by hand"
     found.update({LEGACY + one.name: one.left_to_do for one in legacy_networks.still_there(release) if one.left_to_do})
     found.update({ROLE + secret: reason for secret, reason in database_roles.differing(release).items()})
+    return found
+
+
+def _containers(release: Release) -> dict[str, str]:
+    running = engine.by_service(release.project)
+    around = surroundings(release.project, running)
+    found: dict[str, str] = {}
+    for service in release.stack.services:
+        reason = service_fault(running.get(service, []), release, service, around)
+        if reason:
+            found[service] = reason
+    for service, target in attached(release):
+        if target in found:
+            found.setdefault(service, f"is attached to {target}, which is made anew")
+    for service in sorted(set(running) - set(release.stack.services)):
+        found[service] = "is not in the release"
+    return found
+
+
+def attached(release: Release) -> list[tuple[str, str]]:
+    """Return which services share a namespace or the volumes of another's container, in the order of their start."""
+    found = []
+    for layer in release.stack.start_layers():
+        for service in layer:
+            body = release.bodies[service]
+            shared = [str(body.get(key) or "") for key in ("network_mode", "pid", "ipc")]
+            targets = [name.partition(":")[2] for name in shared if name.startswith("service:")]
+            targets += [str(name).partition(":")[0] for name in body.get("volumes_from") or []]
+            found += [(service, target) for target in dict.fromkeys(targets)]
     return found
 
 

@@ -249,7 +249,8 @@ class _Drafting:
         for name, body in release.bodies.items():
             labels = {**(body.get("labels") or {}), engine.SPECIFICATION_LABEL: release.specifications[name]}
             pinned = release.images[name].pinned
-            order = self.model["services"][name].get("depends_on")
+            after = self.model["services"][name].get("depends_on") or {}
+            order = {other: how for other, how in after.items() if other in release.bodies}
             more = {"depends_on": order} if order else {}
             services[name] = {**body, **more, "image": pinned, "pull_policy": "never", "labels": labels}
         compose: dict[str, Any] = {

@@ -279,7 +279,12 @@ def alive(container: dict[str, Any]) -> bool:
 
 def address(container: dict[str, Any]) -> str:
     """Return an address of the container that the host can reach."""
-    if container["HostConfig"]["NetworkMode"] == "host":
+    mode = container["HostConfig"]["NetworkMode"]
+    if mode == "host":
         return "127.0.0.1"
+    if mode.startswith("container:"):
+        other = call("GET", f"/containers/{mode.partition(':')[2]}/json")
+        return address(other) if other else ""
     networks = container["NetworkSettings"]["Networks"].values()
-    return next((network["IPAddress"] for network in networks if network.get("IPAddress")), "")
+    found = [network.get(key) for key in ("IPAddress", "GlobalIPv6Address") for network in networks]
+    return next(filter(None, found), "")

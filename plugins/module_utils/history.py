@@ -69,6 +69,12 @@ def left(project: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def committed_at(project: str) -> str:
+    """Return when the release in force was verified, as Docker writes times; an empty string where there is none."""
+    known = _read(places.current(project))
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(known["time"])) if known else ""
+
+
 def stray_volumes(release: Release) -> list[str]:
     """Return the volumes with the project's label that neither the release names nor the last deploy found."""
     known = _read(release.folder).get("volumes")

@@ -200,7 +200,8 @@ def answer_destroy(request: Mapping[str, Any]) -> Answer:
     removed = []
     for container in engine.containers(project):
         engine.call("POST", f"/containers/{container['Id']}/stop")
-        engine.call("DELETE", f"/containers/{container['Id']}", force="1")
+        anonymous = "1" if request["with_data"] else "0"  # volumes without a name, which nobody could ever find again
+        engine.call("DELETE", f"/containers/{container['Id']}", force="1", v=anonymous)
         removed.append(f"container {container['Name'][1:]}")
     for network in engine.call("GET", "/networks", filters=engine.of_project(project)):
         engine.call("DELETE", f"/networks/{network['Id']}", absent=(403, 404, 409))

@@ -12,11 +12,15 @@ from .errors import MoorageError
 from .extension import KEY
 from .monitoring import Metrics
 from .probe_parsing import parse_http, parse_probe, parse_websocket
-from .stack import ESSENTIAL, GatewayCheck, Port, Probe, Service, Stack
+from .stack import ANYTIME, AT_FIRST, ESSENTIAL, GatewayCheck, Port, Probe, Service, Stack
 from .units import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+# Keys of x-moorage by which a service is one that serves.
+_SERVING = ("probes", "routes", "stateful", "metrics", "bootstrap", "reload")
 
 
 def parse(model: Mapping[str, Any], extension: Mapping[str, Any], folder: str) -> Stack:
@@ -108,13 +112,14 @@ def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waite
         stateful=block.get("stateful", False),
         depends_on={target: how["condition"] for target, how in (body.get("depends_on") or {}).items()},
         networks=() if body.get("network_mode") else tuple(sorted(body.get("networks") or ["default"])),
-        ports=tuple(_ports(name, body)),
+        ports=tuple(_ports(body)),
         probes=tuple(_probes(block, body)),
         routes=tuple(gateway_parsing.route(name, route) for route in block.get("routes", [])),
         stable_seconds=seconds(block["stable_for"]) if "stable_for" in block else _stable_seconds(body),
         reload_signal=block.get("reload", {}).get("signal", ""),
         one_shot=name in waited_for,
         replicas=_replicas(name, body, block),
+        may_end=_may_end(body, block),
         bootstrap=bootstrap.parse(block["bootstrap"]) if "bootstrap" in block else None,
         metrics=Metrics(**block["metrics"]) if "metrics" in block else None,
     )
@@ -124,7 +129,7 @@ def _replicas(name: str, body: Mapping[str, Any], block: Mapping[str, Any]) -> i
     """Return how many containers a service has; several cannot share what there is but one of."""
     key = "deploy.replicas" if "replicas" in (body.get("deploy") or {}) else "scale"
     wanted = int((body.get("deploy") or {}).get("replicas", body.get("scale", 1)))
-    ports = ", ".join(str(port.published) for port in _ports(name, body))
+    ports = ", ".join(str(port.published) for port in _ports(body))
     reasons = {
         f"it is called {body.get('container_name')}": body.get("container_name"),
         f"it publishes port {ports} of the host": ports,
@@ -148,22 +153,13 @@ def _stable_seconds(body: Mapping[str, Any]) -> float:
     return max(10.0, 2 * seconds(interval)) if interval else 10.0
 
 
-def _ports(name: str, body: Mapping[str, Any]) -> list[Port]:
-    found = []
-    for port in body.get("ports") or []:
-        published = str(port.get("published", ""))
-        if published and not published.isdigit():
-            raise MoorageError(
-                "a range of published ports",
-                key=f"services.{name}.ports",
-                found=published,
-                expected="one port on each line",
-            )
-        if published:
-            host_ip = port.get("host_ip", "")
-            protocol = port.get("protocol", "tcp")
-            found.append(Port(int(port["target"]), int(published), host_ip, protocol))
-    return found
+def _ports(body: Mapping[str, Any]) -> list[Port]:
+    """Return the ports that are published by number; of a range, or of none, Docker takes what is free."""
+    return [
+        Port(int(port["target"]), int(port["published"]), port.get("host_ip", ""), port.get("protocol", "tcp"))
+        for port in body.get("ports") or []
+        if str(port.get("published", "")).isdigit()
+    ]
 
 
 def _probes(block: Mapping[str, Any], body: Mapping[str, Any]) -> list[Probe]:
@@ -172,7 +168,16 @@ def _probes(block: Mapping[str, Any], body: Mapping[str, Any]) -> list[Probe]:
         start = seconds((body["healthcheck"]).get("start_period") or "0s")
         probes.insert(0, Probe("health", "health check", deadline=start + 60))
     if not block.get("probes"):
-        for port in _ports("", body):
-            if port.protocol == "tcp":
-                probes.append(Probe("tcp", f"TCP {port.target}", port=port.target))
+        targets = [port.target for port in _ports(body) if port.protocol == "tcp"]
+        probes += [Probe("tcp", f"TCP {target}", port=target) for target in dict.fromkeys(targets)]
     return probes
+
+
+def _may_end(body: Mapping[str, Any], block: Mapping[str, Any]) -> str:
+    """Return when a service is done if it ends well: nothing restarts it then, and nothing says that it serves."""
+    policy = ((body.get("deploy") or {}).get("restart_policy") or {}).get("condition")
+    restart = str(body.get("restart") or policy or "")
+    if restart in ("no", "none") or restart.startswith("on-failure"):
+        return ANYTIME
+    serves = any(body.get(key) for key in ("ports", "healthcheck", "expose")) or any(block.get(key) for key in _SERVING)
+    return "" if restart or serves or _replicas("", body, {}) > 1 else AT_FIRST

@@ -20,6 +20,8 @@ DEFAULT_STABLE_SECONDS = 10.0
 DEFAULT_DEADLINE_SECONDS = 60.0
 # The tiers: a deploy fails with an essential service, and tells of an optional one.
 ESSENTIAL, OPTIONAL = "essential", "optional"
+# When a service may end by itself: what it says, or, where it says nothing, within its first deploy.
+ANYTIME, AT_FIRST = "anytime", "at first"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,6 +155,7 @@ class Service:
     reload_signal: str = ""
     one_shot: bool = False
     replicas: int = 1
+    may_end: str = ""
     bootstrap: Bootstrap | None = None
     metrics: Metrics | None = None
 

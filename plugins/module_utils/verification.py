@@ -47,7 +47,8 @@ def verify(release: Release) -> list[Check]:
             reason = faults.get(name, "") or faults.get(difference.LIVE + name, "")
             detail = reason and f"{reason}; {describe(running.get(name, []))}"
             jobs.append(Check("container", name, not reason, detail.rstrip("; "), _container_fix(reason)))
-            if name in faults or service.one_shot:
+            copies = running.get(name, [])
+            if name in faults or service.one_shot or (copies and not copies[0]["State"]["Running"]):
                 continue
             for copy in running.get(name, []):
                 which = f" ({copy['Name'][1:]})" if service.replicas > 1 else ""
@@ -192,7 +193,9 @@ def waiting_fault(release: Release, service: str, copies: list[dict[str, Any]]) 
 def _waiting_fault(described: Service, container: dict[str, Any], running: probes.Containers) -> str | None:
     state = container["State"]
     if described.one_shot:
-        return None if state["Status"] == "exited" and state["ExitCode"] == 0 else f"is {state['Status']}"
+        return None if difference.ended_well(container, described) else f"is {state['Status']}"
+    if difference.ended_well(container, described):
+        return None
     if state["Status"] != "running" or state["Restarting"]:
         return f"is {state['Status']}"
     return next((fault for probe in awaited(described) if (fault := probes.fault(probe, container, running))), None)

@@ -43,7 +43,7 @@ def compose_model(
     enabled = {
         name: body or {} for name, body in (merged.get("services") or {}).items() if _enabled(body or {}, profiles)
     }
-    services = {name: _service(_filled(body, values)) for name, body in enabled.items()}
+    services = {name: long_form(body, values) for name, body in enabled.items()}
     project = folder.project
     networks = {"default": None, **(merged.get("networks") or {})}
     return {
@@ -55,6 +55,11 @@ def compose_model(
         },
         "secrets": _filled(merged.get("secrets") or {}, values),
     }
+
+
+def long_form(body: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    """Return one service with its variables filled in, in Compose's long forms."""
+    return _service(_filled(body, values))
 
 
 def _enabled(body: Mapping[str, Any], profiles: Collection[str]) -> bool:

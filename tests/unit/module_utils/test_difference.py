@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ansible_collections.moorage.stacks.plugins.module_utils import difference, file_sets, places
@@ -13,17 +13,25 @@ from ansible_collections.moorage.stacks.plugins.module_utils.release import Live
 
 from tests.releases import release
 
+if TYPE_CHECKING:
+    from ansible_collections.moorage.stacks.plugins.module_utils.release import Release
+
+
+COMMITTED = "2026-01-02T00:00:00"
+
 
 def container(**changes: Any) -> dict[str, Any]:
     """What Docker says of a container that is as release() wants its db."""
     state = {"Status": "running", "Paused": False, "Restarting": False, "Pid": os.getpid(), "ExitCode": 0}
+    state["FinishedAt"] = "2026-01-03T00:00:00.5Z"
     return {
+        "Created": "2026-01-01T00:00:00.5Z",
         "Id": "c1",
         "Name": "/shop-db-1",
         "Config": {"Env": ["A=1"], "Labels": {"moorage.specification": changes.get("specification", "d1")}},
         "Image": changes.get("image", "sha256:a1"),
         "State": {**state, **changes.get("state", {})},
-        "HostConfig": {"NetworkMode": changes.get("mode", "shop_default")},
+        "HostConfig": {"NetworkMode": changes.get("mode", "shop_default"), **changes.get("asked", {})},
         "NetworkSettings": {
             "Networks": changes.get("networks", {"shop_default": {"NetworkID": "n1", "IPAddress": "172.18.0.2"}})
         },
@@ -58,9 +66,47 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "fault"), [row[1:] for row in FAULTS], ids=[row[0] for row in FAULTS])
 def test_container(changes: dict[str, Any], fault: str) -> None:
-    networks = {"shop_default": "n1", "other": "n2"}
+    around = Surroundings({"shop_default": "n1", "other": "n2"}, {}, committed=COMMITTED)
 
-    assert difference.container_fault(container(**changes), release(), "db", Surroundings(networks, {})) == fault
+    assert difference.container_fault(container(**changes), release(), "db", around) == fault
+
+
+def own(**body: Any) -> Release:
+    """The release with another body of its db, in the model and as it is run."""
+    wanted = release()
+    services = {**wanted.model["services"], "db": {**wanted.model["services"]["db"], **body}}
+    bodies = {**wanted.bodies, "db": {**wanted.bodies["db"], **body}}
+    return release(model={**wanted.model, "services": services}, bodies=bodies)
+
+
+@pytest.mark.parametrize(
+    ("body", "finished", "fault"),
+    [
+        ({}, "2026-01-01T12:00:00Z", ""),
+        ({}, "2026-01-03T00:00:00Z", "is exited"),
+        ({"restart": "no"}, "2026-01-03T00:00:00Z", ""),
+        ({"restart": "on-failure:3"}, "2026-01-03T00:00:00Z", ""),
+        ({"restart": "always"}, "2026-01-01T12:00:00Z", "is exited"),
+        ({"ports": [{"target": 80, "published": "80"}]}, "2026-01-01T12:00:00Z", "is exited"),
+        ({"healthcheck": {"test": ["CMD", "true"]}}, "2026-01-01T12:00:00Z", "is exited"),
+    ],
+    ids=["in its first deploy", "later, unsaid", "restart no", "on-failure", "always", "serves a port", "is checked"],
+)
+def test_what_nothing_restarts_may_end_well(body: dict[str, Any], finished: str, fault: str) -> None:
+    around = Surroundings({"shop_default": "n1"}, {}, committed=COMMITTED)
+    state = {"Status": "exited", "ExitCode": 0, "FinishedAt": finished}
+
+    assert difference.container_fault(container(state=state), own(**body), "db", around) == fault
+    state["ExitCode"] = 1
+    assert difference.container_fault(container(state=state), own(**body), "db", around) == "is exited"
+
+
+@pytest.mark.parametrize(("other", "fault"), [("c9", ""), ("c0", "shares the ipc of a container of web that is gone")])
+def test_a_shared_namespace_is_of_the_container_that_is_there_now(other: str, fault: str) -> None:
+    around = Surroundings({"shop_default": "n1"}, {}, {"web": ["c9"]}, COMMITTED)
+    sharing = container(asked={"IpcMode": f"container:{other}"})
+
+    assert difference.container_fault(sharing, own(ipc="service:web"), "db", around) == fault
 
 
 def copies(*changes: dict[str, Any]) -> list[dict[str, Any]]:
