@@ -29,7 +29,7 @@ _TRIES = 3
 _WORKERS = 8
 # Of a check that speaks against a deploy.
 PREFIX = "bootstrap: "
-# A line of a transaction's journal: what was made in which service.
+# A line of a transaction's journal: what will be made in which service.
 EVENT = "bootstrap"
 
 
@@ -113,16 +113,16 @@ def fill(placing: Placing, release: Release, services: Iterable[str]) -> None:
         described = release.stack.services[service]
         if described.bootstrap:
             try:
-                made = _filled(placing, release, service)
+                _fill(placing, release, service)
             except MoorageError as error:
                 if not described.optional:
                     raise
                 placing.note(f"goes on without all of the optional {error.message}")
                 continue
-            placing.journal.add(EVENT, what=service, made=[finding.resource for finding in made])
+            placing.journal.add("bootstrapped", what=service)
 
 
-def _filled(placing: Placing, release: Release, service: str) -> list[Finding]:
+def _fill(placing: Placing, release: Release, service: str) -> None:
     """Fill one server; again when the Engine was restarted under it."""
     wanted = release.stack.services[service].bootstrap
     for attempt in range(1, _TRIES + 1):
@@ -130,21 +130,25 @@ def _filled(placing: Placing, release: Release, service: str) -> list[Finding]:
         placing.wait_until_ready(release, service)
         copies = engine.by_service(release.project).get(service, [])
         if not wanted or not copies:
-            break
+            return
+        server = Server(service, wanted, copies[0], release)
         try:
-            return make(Server(service, wanted, copies[0], release), placing.note)
+            make(server, lambda names: placing.journal.add(EVENT, what=service, made=names), placing.note)
         except MoorageError:
             if attempt == _TRIES or engine.invocation() == before:
                 raise
             engine.wait_until_back()
-    return []
+        else:
+            return
 
 
-def make(server: Server, note: Callable[[str], None]) -> list[Finding]:
+def make(server: Server, announce: Callable[[list[str]], None], note: Callable[[str], None]) -> None:
     """Make what a server lacks, and see that it is there.
 
-    Returns:
-        What was made or changed.
+    Args:
+        server: The server.
+        announce: Is told what will be made, before it is.
+        note: Is told how far it is.
 
     Raises:
         MoorageError: It does not answer, refuses, or holds something that no deploy changes.
@@ -154,8 +158,8 @@ def make(server: Server, note: Callable[[str], None]) -> list[Finding]:
         raise server.fault("; ".join(map(str, refused)), fix=refused[0].fix)
     pending = {finding.resource: finding for finding in found if finding.pending}
     if not pending:
-        return []
-    note(f"{server.service}: makes {', '.join(pending)}")
+        return
+    announce(list(pending))
     _make(server, pending, note)
     end = time.monotonic() + _SEEN_SECONDS
     while left := [finding for finding in ask(server) if finding.state != OK]:
@@ -163,7 +167,6 @@ def make(server: Server, note: Callable[[str], None]) -> list[Finding]:
             fix = "have the files of bootstrap.sql make it" if server.wanted.sql else ""
             raise server.fault(f"{'; '.join(map(str, left))}, although it was made", fix=fix)
         time.sleep(0.3)  # a poll: the server has answered that it is done
-    return list(pending.values())
 
 
 def _make(server: Server, pending: dict[str, Finding], note: Callable[[str], None]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from moorage import lab
+from tests.servers.door import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +116,7 @@ def test_the_first_deploy_makes_all_and_says_so(first: tuple[Answer, Answer], si
     assert "made kafka: topic readings" in deploy.text
     # a service that depends on the broker is begun when its topics are there
     steps = [(line["event"], line.get("what")) for line in site.server.journal(NAME)]
-    assert steps.index(("bootstrap", "kafka")) < steps.index(("touch", "kafka-ui"))
+    assert steps.index(("bootstrapped", "kafka")) < steps.index(("touch", "kafka-ui"))
 
 
 def test_the_servers_really_hold_it(site: Site, stores: Path) -> None:  # noqa: ARG001
@@ -183,6 +184,29 @@ def test_nothing_but_what_was_missing_is_made(restored: Restored) -> None:
     assert changed == {(service, resource) for service, resource, _command in REMOVED.values()}
     assert restored.same_containers
     assert not restored.after.ended(0).host["changed"]
+
+
+@pytest.mark.fault(
+    row=4,
+    fault="the transaction is killed while it makes what a server shall hold",
+    happens="taken up where it was, and ended; the result names what was made",
+    exit="0",
+)
+def test_a_killed_transaction_goes_on_making(site: Site, stores: Path, restored: Restored) -> None:  # noqa: ARG001
+    site.server.shell(REMOVED["topic"][2])
+    began = set(site.server.journals(NAME))
+    call = site.door.start("deploy", "-s", stores)
+
+    def making() -> bool:
+        steps = [line["event"] for line in site.server.journal(NAME) if line.get("what") == "kafka"]
+        return site.server.journals(NAME)[-1] not in began and steps == ["bootstrap"]
+
+    until("the topic is about to be made", making, 60)
+    site.server.shell(f"systemctl kill -s KILL moorage-apply-{NAME}.service")
+    answer = call.answer().ended(0)
+    assert "taken up again in phase apply" in str(site.server.journal(NAME))
+    assert {key for key, state in states(answer).items() if state == "changed"} == {("kafka", "topic readings")}
+    assert site.server.shell(f"{TOPICS} --list").split().count("readings") == 1
 
 
 def test_a_collection_of_another_size_is_refused(site: Site, stores: Path) -> None:

@@ -66,6 +66,8 @@ def test_the_real_server_is_told_what_to_hold(port: int) -> None:
     wanted = Bootstrap(chroma=("memories", "agent_knowledge"), port=port)
     server = Server("chroma", wanted, {"Id": "", "HostConfig": {"NetworkMode": "host"}}, RELEASE)
     assert [finding.state for finding in bootstrapping.ask(server)] == ["missing", "missing"]
-    assert len(bootstrapping.make(server, print)) == 2
+    announced: list[list[str]] = []
+    bootstrapping.make(server, announced.append, print)
     assert [finding.state for finding in bootstrapping.ask(server)] == ["ok", "ok"]
-    assert bootstrapping.make(server, print) == []
+    bootstrapping.make(server, announced.append, print)
+    assert announced == [["collection memories", "collection agent_knowledge"]]

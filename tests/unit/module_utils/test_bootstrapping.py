@@ -154,21 +154,21 @@ HELD = {
 def test_what_is_missing_is_made_once(serve: Callable[[Any, Bootstrap], Server], kind: str) -> None:
     server = serve(*HELD[kind])
     assert [finding.state for finding in bootstrapping.ask(server)] == ["missing", "missing"]
-    notes: list[str] = []
-    assert len(bootstrapping.make(server, notes.append)) == 2
-    assert notes[0].startswith("store: makes ")
+    announced: list[list[str]] = []
+    bootstrapping.make(server, announced.append, print)
+    assert announced == [bootstrapping.names(server.wanted)]
     assert [finding.state for finding in bootstrapping.ask(server)] == ["ok", "ok"]
-    assert bootstrapping.make(server, notes.append) == []
-    assert len(notes) == 1
+    bootstrapping.make(server, announced.append, print)
+    assert len(announced) == 1
 
 
 def test_a_collection_of_another_size_stays_and_is_refused(serve: Callable[[Any, Bootstrap], Server]) -> None:
     server = serve(qdrant, Bootstrap(collections=(Collection("documents", 3),), api_key="KEY"))
-    bootstrapping.make(server, print)
+    bootstrapping.make(server, print, print)
     wanted = dataclasses.replace(server.wanted, collections=(Collection("documents", 4), Collection("new", 1)))
     other = dataclasses.replace(server, wanted=wanted)
     with pytest.raises(MoorageError, match=r"documents has vectors of 3 \(Cosine\), not of 4 \(Cosine\)") as caught:
-        bootstrapping.make(other, print)
+        bootstrapping.make(other, print, print)
     assert "never dropped" in caught.value.fix
     assert [finding.state for finding in bootstrapping.ask(other)] == ["refused", "missing"]
 
@@ -176,7 +176,7 @@ def test_a_collection_of_another_size_stays_and_is_refused(serve: Callable[[Any,
 def test_a_wrong_key_is_told_and_its_value_is_not(serve: Callable[[Any, Bootstrap], Server]) -> None:
     server = serve(qdrant, Bootstrap(collections=(Collection("documents", 3),)))
     with pytest.raises(MoorageError, match="answers 401") as caught:
-        bootstrapping.make(server, print)
+        bootstrapping.make(server, print, print)
     assert "bootstrap.api_key" in caught.value.fix
     (found,) = bootstrapping.look(server.release, server.release, {"store": [dict(server.container)]})
     assert found.state == "unknown"
@@ -186,7 +186,7 @@ def test_a_wrong_key_is_told_and_its_value_is_not(serve: Callable[[Any, Bootstra
 def test_a_model_that_there_is_not_is_named(serve: Callable[[Any, Bootstrap], Server]) -> None:
     server = serve(ollama, Bootstrap(models=("llama9",)))
     with pytest.raises(MoorageError, match="model llama9 cannot be pulled: pull model manifest: file does not exist"):
-        bootstrapping.make(server, print)
+        bootstrapping.make(server, print, print)
 
 
 def test_rows_tell_what_a_run_made() -> None:
