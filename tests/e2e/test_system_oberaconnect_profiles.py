@@ -193,8 +193,10 @@ def test_open_webui_is_connected_to_ollama(site: Site, whole: Answer) -> None:  
 
 
 def test_the_container_for_ssl_passes_on_to_the_gateway(site: Site, whole: Answer) -> None:  # noqa: ARG001
-    for path in ("/api/services", "/api/rag/health", "/api/nowhere/"):
+    for path in ("/api/services", "/api/rag/health"):
         assert fetch(site.server.address, path, port=80) == fetch(site.server.address, path)
+    status, answer = fetch(site.server.address, "/api/nowhere/", port=80)
+    assert (status, answer["error"]["code"]) == (404, "not_found")
 
 
 def test_the_scanner_scans_and_is_not_privileged(site: Site, whole: Answer) -> None:  # noqa: ARG001
@@ -202,9 +204,12 @@ def test_the_scanner_scans_and_is_not_privileged(site: Site, whole: Answer) -> N
     assert (asked["Privileged"], asked["NetworkMode"]) == (False, "host")
     assert sorted(name.removeprefix("CAP_") for name in asked["CapAdd"]) == ["NET_ADMIN", "NET_RAW"]
     scanner = f"docker exec {site.server.container_of('kali-nmap')}"
-    output = site.server.shell(f"{scanner} nmap -n -Pn -sS -p 8080,9 {site.server.address}")  # raw packets
-    assert re.search(r"8080/tcp +open", output)
+    output = site.server.shell(f"{scanner} nmap -n -Pn -sS -p 22,9 {site.server.address}")  # raw packets
+    assert re.search(r"22/tcp +open", output)
     assert re.search(r"9/tcp +closed", output)
+    neighbour = site.server.inspect()["agents"]["NetworkSettings"]["Networks"]["oberaconnect-network"]
+    found = site.server.shell(f"{scanner} nmap -n -sn -PR {neighbour['IPAddress']}")  # by ARP
+    assert neighbour["MacAddress"].upper() in found
     assert site.server.attempt(f"{scanner} touch /etc/touched").returncode != 0
 
 
