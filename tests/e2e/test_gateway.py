@@ -378,7 +378,7 @@ def workers(server: Server) -> set[str]:
     "and looked at before each request, are counted",
     exit="",
 )
-def test_ten_reloads_under_load(gateways: Gateways, record_property: Callable[[str, object], None]) -> None:
+def test_ten_reloads_under_load(gateways: Gateways, record_testsuite_property: Callable[[str, object], None]) -> None:
     """New connections never fail; one that is kept may be closed between a look at it and the next request."""
     server = gateways.server
     with (
@@ -394,7 +394,7 @@ def test_ten_reloads_under_load(gateways: Gateways, record_property: Callable[[s
         assert kept.requests > 200
     assert (fresh.gaps(), fresh.requests > 100) == ({}, True)
     told = f"{len(kept.failures)} of {kept.requests} requests by connections that are kept and looked at: {kept.gaps()}"
-    record_property("ten reloads", told)
+    record_testsuite_property("ten reloads", told)
     assert set(kept.gaps()) <= {"RemoteDisconnected", "ConnectionResetError", "BrokenPipeError"}, told
     assert len(kept.failures) <= 10 * 20 / 4, told  # a client that does not look loses one a connection and reload
 
