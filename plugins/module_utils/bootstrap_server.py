@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from .bootstrap import Bootstrap
     from .release import Release
 
-OK, MISSING, OTHER, REFUSED, UNKNOWN = "ok", "missing", "other", "refused", "unknown"
+OK, MISSING, OTHER, REFUSED, UNKNOWN, DOWN = "ok", "missing", "other", "refused", "unknown", "down"
 _SECONDS = 30.0
+_HTTP_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Finding:
     Attributes:
         service: The service whose server holds it.
         resource: What it is called, such as ``topic events``.
-        state: ok; missing; other (a deploy changes it); refused (no deploy can); unknown (the server did not answer).
+        state: ok; missing; other (a deploy changes it); refused (no deploy can); unknown (the server did not answer);
+            down (there is none to be asked).
         detail: How it differs.
         fix: The way out, where no deploy can change it.
     """
@@ -101,7 +103,7 @@ class Server:
         if status:
             raise self.fault(f"{what} could not be made: {_last(output)}", found=output[-500:])
 
-    def request(self, method: str, path: str, body: Any = None, *, port: int = 0, wait: float = _SECONDS) -> Any:
+    def request(self, method: str, path: str, body: Any = None, *, port: int = 0, wait: float = _HTTP_SECONDS) -> Any:
         """Make one request, with the API key where there is one; return the status and the answer's JSON.
 
         Raises:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from .bootstrap import Collection
 
+_MAKE_SECONDS = 60.0
 _CHROMA = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 
 
@@ -52,7 +53,7 @@ def make_qdrant(server: Server, pending: Container[str]) -> None:
     for collection in server.wanted.collections:
         if f"collection {collection.name}" in pending:
             body = {"vectors": {"size": collection.size, "distance": collection.distance}}
-            status, answer = server.request("PUT", f"/collections/{collection.name}", body)
+            status, answer = server.request("PUT", f"/collections/{collection.name}", body, wait=_MAKE_SECONDS)
             if status not in {200, 409}:  # 409: somebody was quicker; the next look tells whether it is the right one
                 raise server.fault(f"collection {collection.name} could not be made: {status}: {said(answer)}")
 
@@ -72,7 +73,7 @@ def make_chroma(server: Server, pending: Container[str]) -> None:
     """Make the collections that are missing."""
     for name in server.wanted.chroma:
         if f"collection {name}" in pending:
-            status, answer = server.request("POST", _CHROMA, {"name": name, "get_or_create": True})
+            status, answer = server.request("POST", _CHROMA, {"name": name, "get_or_create": True}, wait=_MAKE_SECONDS)
             if status != 200:
                 raise server.fault(f"collection {name} could not be made: {status}: {said(answer)}")
 

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import bootstrap_kafka, bootstrap_nats, bootstrap_ollama, bootstrap_sql, bootstrap_vectors, engine
-from .bootstrap_server import MISSING, OK, REFUSED, UNKNOWN, Finding, Server
+from .bootstrap_server import DOWN, MISSING, OK, REFUSED, UNKNOWN, Finding, Server
 from .errors import MoorageError
 from .journal import parse
 from .verification import Check
@@ -42,7 +42,7 @@ def look(release: Release, base: Release | None, running: Containers) -> list[Fi
         running: The containers, by service.
 
     Returns:
-        A finding for each resource; those of a server that is yet to be are missing, of one that is down unknown.
+        A finding for each resource; those of a server that is yet to be are missing, of one that does not run down.
     """
     jobs: list[Any] = []
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
@@ -50,12 +50,12 @@ def look(release: Release, base: Release | None, running: Containers) -> list[Fi
             if not service.bootstrap:
                 continue
             copies = running.get(name, [])
-            if copies and copies[0]["State"]["Running"]:
+            if copies and copies[0]["State"]["Status"] == "running" and engine.alive(copies[0]):
                 jobs.append(pool.submit(_asked, Server(name, service.bootstrap, copies[0], base or release)))
                 continue
             new = not base or name not in base.stack.services
-            state, detail = (MISSING, "") if new else (UNKNOWN, "its server is down")
-            jobs.append([Finding(name, resource, state, detail) for resource in names(service.bootstrap)])
+            state = MISSING if new else DOWN
+            jobs.append([Finding(name, resource, state) for resource in names(service.bootstrap)])
     return [finding for job in jobs for finding in (job if isinstance(job, list) else job.result())]
 
 
@@ -210,12 +210,13 @@ def refusals(found: Iterable[Finding]) -> list[Check]:
 
 
 def checks(found: Iterable[Finding], release: Release) -> list[Check]:
-    """Return the findings as checks of the running stack."""
+    """Return the findings as checks of the running stack; of a server that is down its container tells."""
     return [
         Check(finding.resource, finding.service, finding.state == OK, str(finding) if finding.state != OK else "",
               finding.fix or ("deploy again: it is made" if finding.pending else ""),
               optional=release.stack.services[finding.service].optional)
         for finding in found
+        if finding.state != DOWN
     ]  # fmt: skip
 
 

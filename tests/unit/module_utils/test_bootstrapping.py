@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,10 +116,11 @@ def test_a_new_server_lacks_all_and_one_that_is_down_tells_nothing(tmp_path: Pat
     new = release(tmp_path, {"chroma": Bootstrap(chroma=("one", "two"))})
     found = bootstrapping.look(new, None, {})
     assert bootstrapping.pending(found) == [("chroma", ("collection one is missing", "collection two is missing"))]
-    down = {"chroma": [{"State": {"Running": False}}]}
+    down = {"chroma": [{"State": {"Status": "paused"}}]}
     found = bootstrapping.look(new, new, down)
     assert bootstrapping.pending(found) == []
-    assert [check.ok for check in bootstrapping.checks(found, new)] == [False, False]
+    assert bootstrapping.checks(found, new) == []
+    assert [row["state"] for row in bootstrapping.rows(found)] == ["down", "down"]
 
 
 @pytest.fixture
@@ -135,7 +137,11 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         served = Served(module.application())
         started.append(served)
         wanted = dataclasses.replace(wanted, port=served.listener.server_port)
-        container = {"Id": "x", "HostConfig": {"NetworkMode": "host"}, "State": {"Running": True}}
+        container = {
+            "Id": "x",
+            "HostConfig": {"NetworkMode": "host"},
+            "State": {"Status": "running", "Pid": os.getpid()},
+        }
         return Server("store", wanted, container, release(tmp_path, {"store": wanted}))
 
     yield begin
