@@ -123,18 +123,24 @@ def _gateways(metrics: Metrics, release: Release, running: dict[str, list[dict[s
             "moorage_gateway_request_seconds", counters, gateway_log.BUCKETS, "How long they took.", gateway=name
         )
         metrics.add(
-            "moorage_gateway_log_skipped_bytes_total", counters["skipped"], "Too much to be counted.", "counter",
+            "moorage_gateway_log_cut_off_total", counters["cut_off"], "Looks that found too much.", "counter",
             gateway=name,
         )  # fmt: skip
     _replace(path, json.dumps(kept), mode=0o600)
 
 
 def _kept(path: Path) -> dict[str, Any]:
+    """Return the counters of the last look; those that another version wrote in another form begin anew."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return found
+    shape = gateway_log.fresh()
+    return {
+        name: counters
+        for name, counters in found.items()
+        if counters.keys() == shape.keys() and len(counters["buckets"]) == len(shape["buckets"])
+    }
 
 
 def _replace(path: Path, content: str, mode: int = 0o644) -> None:

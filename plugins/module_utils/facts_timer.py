@@ -15,6 +15,11 @@ from . import engine, facts
 
 UNIT = "moorage-facts"
 SECONDS = 15
+_PROPERTIES = (
+    "-p", "Nice=10",
+    "-p", "LogLevelMax=notice",  # four times a minute, systemd would tell of it
+    "-p", "RuntimeMaxSec=9s",  # after 10 s an Engine that stays away is started (engine.py): not by what only looks
+)  # fmt: skip
 
 
 def arrange() -> None:
@@ -29,8 +34,7 @@ def arrange() -> None:
     if wanted:
         start = ["systemd-run", f"--unit={UNIT}", "--quiet", "--description=Tell of this host's stacks"]
         times = ["--on-active=0", f"--on-unit-active={SECONDS}s", "--timer-property=AccuracySec=1s"]
-        quiet = ["-p", "Nice=10", "-p", "LogLevelMax=notice"]  # four times a minute, systemd would tell of it
-        engine.run([*start, *times, *quiet, "--", sys.executable, "-I", sys.argv[0], "facts"])
+        engine.run([*start, *times, *_PROPERTIES, "--", sys.executable, "-I", sys.argv[0], "facts"])
 
 
 def _shown(key: str, kind: str) -> str:

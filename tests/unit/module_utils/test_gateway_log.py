@@ -1,99 +1,96 @@
-"""A gateway's answers are counted from its log: each once, over rotations, and without reading too much."""
+"""A gateway's answers are counted from its log: each once, and no more of it is read than has to be."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import struct
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from ansible_collections.moorage.stacks.plugins.module_utils import gateway_log
+from ansible_collections.moorage.stacks.plugins.module_utils import engine, gateway_log
 
-if TYPE_CHECKING:
-    from pathlib import Path
+CONTAINER = {"Id": "c", "Created": "2026-01-31T12:00:00.500000000Z"}
 
 
-def line(status: str, seconds: str = "0.030", uri: str = "/") -> bytes:
-    logged = json.dumps({"uri": uri, "status": status, "seconds": seconds}) + "\n"
-    return json.dumps({"log": logged, "stream": "stdout"}).encode() + b"\n"
+def access(status: str, seconds: str = "0.030", uri: str = "/") -> bytes:
+    return json.dumps({"uri": uri, "status": status, "seconds": seconds}).encode() + b"\n"
+
+
+class Log:
+    """The log of a container as the Engine tells it: the last lines that are not older than a second."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.asked: list[int] = []
+
+    def write(self, *lines: bytes) -> None:
+        for line in lines:
+            number = len(self.lines)
+            moment = f"2026-01-31T12:00:{number // 20:02}.{number % 20 * 50_000_000 + 600_000:09}Z"
+            self.lines.append(moment.encode() + b" " + line)
+
+    def call(self, _method: str, path: str, **_options: Any) -> bytes:
+        query = {key: value[0] for key, value in parse_qs(urlsplit(path).query).items()}
+        self.asked.append(int(query["tail"]))
+        second = int(query["since"]) - 1769860800  # 2026-01-31 12:00
+        told = [line for line in self.lines[-int(query["tail"]) :] if int(line[17:19]) >= second]
+        return b"".join(struct.pack(">BxxxL", 1, len(line)) + line for line in told)
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Path:
-    (tmp_path / "c-json.log").write_bytes(line("200") + line("502", "3.5"))
-    return tmp_path / "c-json.log"
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+    made = Log()
+    monkeypatch.setattr(engine, "call", made.call)
+    return made
 
 
-def container(log: Path, driver: str = "json-file") -> dict[str, Any]:
-    return {"Id": "c", "LogPath": str(log), "HostConfig": {"LogConfig": {"Type": driver}}}
-
-
-def test_each_answer_is_counted_once(log: Path) -> None:
+def test_each_answer_is_counted_once(log: Log) -> None:
     counters = gateway_log.fresh()
-    gateway_log.count(counters, container(log))
-    gateway_log.count(counters, container(log))
-    with log.open("ab") as file:
-        file.write(line("200") + line("200")[:20])
-    gateway_log.count(json.loads(json.dumps(counters)), container(log))
-    gateway_log.count(counters, container(log))
+    log.write(access("101", "3600"), *[access("200")] * 30, access("502", "3.5"))
+    first: dict[str, int] = {}
+    for _look in range(2):
+        gateway_log.count(counters, CONTAINER)
+        counters = json.loads(json.dumps(counters))  # it is kept in a file between two looks
+        first = first or dict(counters["codes"])
+    # what was logged before the container was made is none of its own
+    assert counters["codes"] == first == {"200": 21, "502": 1}
 
-    assert counters["codes"] == {"200": 2, "502": 1}
-    assert (counters["count"], counters["sum"]) == (3, pytest.approx(3.56))
-    assert dict(zip(gateway_log.BUCKETS, counters["buckets"], strict=True))[0.05] == 2
-    assert dict(zip(gateway_log.BUCKETS, counters["buckets"], strict=True))[5.0] == 3
+    log.write(access("200"), access("404"))
+    gateway_log.count(counters, CONTAINER)
+    assert counters["codes"] == {"200": 22, "502": 1, "404": 1}
+    assert (counters["count"], counters["sum"]) == (24, pytest.approx(23 * 0.03 + 3.5))
+    below = dict(zip(gateway_log.BUCKETS, counters["buckets"], strict=True))
+    assert (below[0.025], below[0.05], below[5.0]) == (0, 23, 24)
 
 
-def test_a_line_that_was_half_written_is_counted_when_it_is_whole(log: Path) -> None:
+def test_more_is_asked_for_only_when_there_may_be_more(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_log, "TAILS", (5, 20, 40))
     counters = gateway_log.fresh()
-    whole = line("204")
-    with log.open("ab") as file:
-        file.write(whole[:20])
-    gateway_log.count(counters, container(log))
-    assert "204" not in counters["codes"]
-    with log.open("ab") as file:
-        file.write(whole[20:])
-    gateway_log.count(counters, container(log))
-    assert counters["codes"]["204"] == 1
+    for written, asked, cut_off in ((13, [5], 0), (10, [5, 20], 0), (60, [5, 20, 40], 1)):
+        log.asked.clear()
+        log.write(*[access("200")] * written)
+        gateway_log.count(counters, CONTAINER)
+        assert (log.asked, counters["cut_off"]) == (asked, cut_off)
+    assert counters["codes"] == {"200": 3 + 10 + 40}
 
 
-def test_what_was_logged_before_a_rotation_is_counted_too(log: Path) -> None:
+def test_websockets_are_answers_but_no_time_to_answer() -> None:
     counters = gateway_log.fresh()
-    gateway_log.count(counters, container(log))
-    with log.open("ab") as file:
-        file.write(line("404"))
-    log.rename(log.with_name(log.name + ".1"))
-    log.write_bytes(line("429"))
-    gateway_log.count(counters, container(log))
-    assert counters["codes"] == {"200": 1, "502": 1, "404": 1, "429": 1}
-
-
-def test_websockets_are_answers_but_no_time_to_answer(log: Path) -> None:
-    log.write_bytes(line("101", "3600"))
-    counters = gateway_log.fresh()
-    gateway_log.count(counters, container(log))
+    gateway_log.add(counters, [access("101", "3600")])
     assert (counters["codes"], counters["count"]) == ({"101": 1}, 0)
 
 
-def test_a_path_that_looks_like_a_log_line_is_no_answer(log: Path) -> None:
-    log.write_bytes(line("200", uri='", "status": "500", "seconds": "9"}') + b"not json\n" + b'{"log": "[notice] x"}\n')
+def test_a_path_that_looks_like_a_log_line_is_no_answer() -> None:
     counters = gateway_log.fresh()
-    gateway_log.count(counters, container(log))
+    gateway_log.add(counters, [access("200", uri='", "status": "500", "seconds": "9"}'), b"[notice] x\n", b"[1]\n"])
     assert counters["codes"] == {"200": 1}
 
 
-def test_of_too_much_the_newest_is_counted(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway_log, "MOST", 10 * len(line("200")))
-    log.write_bytes(line("200") * 50)
+def test_what_is_gone_is_forgotten(log: Log) -> None:
     counters = gateway_log.fresh()
-    gateway_log.count(counters, container(log))
-    assert counters["codes"] == {"200": 10}
-    assert counters["skipped"] == 40 * len(line("200"))
-
-
-def test_other_log_drivers_and_containers_that_are_gone(log: Path) -> None:
-    counters = gateway_log.fresh()
-    gateway_log.count(counters, container(log, "journald"))
-    gateway_log.count(counters, container(log.with_name("gone")))
-    assert counters == gateway_log.fresh()
-    gateway_log.count(counters, container(log))
+    gateway_log.count(counters, CONTAINER)
+    assert counters["seen"] == {"c": CONTAINER["Created"]}
+    assert log.asked == [1000]
     gateway_log.forget(counters, set())
-    assert counters["position"] == {}
+    assert counters["seen"] == {}

@@ -1,0 +1,30 @@
+"""What the host remembers between two looks."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from ansible_collections.moorage.stacks.plugins.module_utils import facts, gateway_log
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("", []),
+        ("{", []),
+        (json.dumps({"main": {"position": {}, "codes": {}}}), []),
+        (json.dumps({"main": {**gateway_log.fresh(), "buckets": [0]}}), []),
+        (json.dumps({"main": gateway_log.fresh(), "old": {}}), ["main"]),
+    ],
+    ids=["nothing", "torn", "another form", "other buckets", "as it was"],
+)
+def test_counters_in_another_form_begin_anew(tmp_path: Path, text: str, kept: list[str]) -> None:
+    file = tmp_path / "facts.json"
+    if text:
+        file.write_text(text)
+    assert list(facts._kept(file)) == kept
