@@ -19,7 +19,7 @@ from .journal import DONE, parse
 from .release import Release, current_number, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 _FILE = "moorage.prom"
@@ -44,6 +44,13 @@ def write() -> None:
         return
     for release in telling():
         _replace(places.facts(release.project) / _FILE, text(release))
+
+
+def forget(telling: Collection[str]) -> None:
+    """Remove what was told of other stacks than these: by the time that they have a node exporter again, it is old."""
+    for path in places.STATE.glob(f"*/facts/{_FILE}"):
+        if path.parent.parent.name not in telling:
+            path.unlink(missing_ok=True)
 
 
 def text(release: Release) -> str:

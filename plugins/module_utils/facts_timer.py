@@ -24,7 +24,8 @@ _PROPERTIES = (
 
 def arrange() -> None:
     """Start the timer, or stop it, as the stacks in force want it."""
-    wanted = next(facts.telling(), None) is not None
+    wanted = [release.project for release in facts.telling()]
+    facts.forget(wanted)
     if not wanted and not _shown("ActiveState", "timer").startswith("active"):
         return
     if wanted and _shown("ActiveState", "timer") == "active" and sys.argv[0] in _shown("ExecStart", "service"):

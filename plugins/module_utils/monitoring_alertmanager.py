@@ -30,6 +30,7 @@ def render(stack: Stack) -> dict[str, str]:
         "receiver": kind,
         "group_by": ["stack", "alertname"],
         "group_wait": monitoring.group_wait,
+        "group_interval": monitoring.group_wait,  # a second service's trouble is told as soon as the first one's
         "repeat_interval": monitoring.repeat,
     }
     return {"alertmanager.yml": yaml_text.dump({"route": route, "receivers": [receiver]}, comment=COMMENT)}

@@ -126,7 +126,7 @@ def _releases(project: str, alerts: Alerts) -> list[dict[str, Any]]:
         _alert(
             "FactsOutdated",
             f"time() - moorage_facts_timestamp_seconds{of} > {_FACTS_SECONDS}",
-            "",
+            alerts.after,
             "the host has not told of its containers since {{ $value | humanizeDuration }};"
             " see: systemctl status moorage-facts",
         ),

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from ansible_collections.moorage.stacks.plugins.module_utils import facts, gateway_log
+from ansible_collections.moorage.stacks.plugins.module_utils import facts, gateway_log, places
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,3 +28,14 @@ def test_counters_in_another_form_begin_anew(tmp_path: Path, text: str, kept: li
     if text:
         file.write_text(text)
     assert list(facts._kept(file)) == kept
+
+
+def test_what_was_told_of_a_stack_is_removed_when_nobody_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "STATE", tmp_path)
+    for project in ("shop", "blog"):
+        places.make_readable(places.facts(project))
+        (places.facts(project) / "moorage.prom").write_text("")
+    facts.forget(["shop"])
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.prom")] == ["shop/facts/moorage.prom"]
