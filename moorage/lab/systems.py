@@ -87,6 +87,7 @@ STACKS: dict[str, tuple[str, ...]] = {
     ),
     "aurum_circle": (
         *("redis:7-alpine", "qdrant/qdrant:v1.19.0-unprivileged", "nginx:1.30.4-alpine"),
+        *("prom/prometheus:v3.14.0", "prom/node-exporter:v1.12.1", "grafana/grafana:13.2.0"),
         *AURUM_CIRCLE,
     ),
     "oberaconnect": (

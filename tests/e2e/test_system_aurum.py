@@ -198,7 +198,8 @@ def test_overlay_renders_and_lints(aurum: wanted.System, combination: str) -> No
     services = aurum.rendered(combination)
     expected = (set(wanted.USERS) - {"nginx"}) | {"permissions"} | ({"nginx"} & set(profiles))
     expected |= {"dev-data"} if "dev" in profiles else set()
-    assert services - {"test-data"} == expected
+    expected |= wanted.STAGING if "staging" in overlays else set()
+    assert services == expected
 
 
 @pytest.mark.covers(system="aurum_circle", kind="overlay")
@@ -222,6 +223,7 @@ def test_staging_has_its_test_data(aurum: wanted.System) -> None:
     headers = {"api-key": aurum.site.secrets()["QDRANT_API_KEY"]}
     assert aurum.qdrant("/collections/faces", headers)[1]["result"]["points_count"] == 25
     assert aurum.site.server.inspect()["test-data"]["State"]["ExitCode"] == 0
+    until("every target is scraped", lambda: aurum.targets() == dict.fromkeys(wanted.TARGETS, "up"), 60)
     assert aurum.deploy("staging+production+nginx").ended(0).host["outcome"] == "unchanged"
 
 
@@ -278,13 +280,15 @@ def test_compose_reloads_a_changed_source(aurum: wanted.System) -> None:
     server.shell("rm -rf /root/watched")
     server.copy(wanted.SHIPPED, "/root/watched")
     try:
-        container = server.shell(wanted.WATCHED)
-        page = f"docker exec {container} cat /app/src/page"
-        until("the first page", lambda: server.attempt(page).stdout == "first\n", 60)
-        server.shell("echo second > /root/watched/source/src/page")
-        until("the second page", lambda: server.attempt(page).stdout == "second\n", 60)
+        page = f"docker exec {server.shell(wanted.WATCHED)} cat /app/src/page"
+
+        def shows(text: str) -> bool:  # written again until Compose has begun to watch
+            return server.attempt(f"echo {text} > /root/watched/source/src/page; {page}").stdout == f"{text}\n"
+
+        until("the first page", lambda: shows("first"), 60)
+        until("the second page", lambda: shows("second"), 60)
     finally:
-        server.shell("systemctl stop watched; cd /root/watched && docker compose -p watched down --volumes")
+        server.shell("systemctl stop watched; docker compose -p watched down --volumes; rm -r /root/watched")
 
 
 @pytest.mark.covers(system="aurum_circle", kind="behaviour", items=["environments"])

@@ -93,6 +93,8 @@ BUILT = {"dev+watch+dev-profile", "build", "build+production+nginx"}  # from a u
 PULLED = [name for name in COMBINATIONS if name not in BUILT]
 
 
+STAGING = {"test-data", "prometheus", "grafana", "node-exporter"}
+TARGETS = {"scoring", "ml-api", "frontend", "face-detection", "face-embedding", "qdrant", *STAGING} - {"test-data"}
 STATELESS = ("face-detection", "face-embedding", "scoring", "ml-api", "frontend")
 DOCKERFILES = {
     "frontend": "Dockerfile",
@@ -117,10 +119,9 @@ files="-f compose.yaml -f compose.dev.yaml -f compose.watch.yaml -f beside.yaml"
 compose="docker compose -p watched --env-file .env.example $files"
 $compose up permissions >&2
 $compose up -d --build --no-deps frontend >&2
-systemd-run -q --unit watched -p WorkingDirectory=$PWD -E DOCKER_BUILDKIT=0 $compose watch --no-up frontend
+unit="--unit watched --collect -p WorkingDirectory=$PWD -E HOME=/root -E DOCKER_BUILDKIT=0"
+systemd-run -q $unit $compose watch --no-up frontend
 $compose ps -q frontend
-until journalctl -q -u watched | grep -qi watch; do sleep 0.2; done
-touch source/src/page
 """
 
 
@@ -160,6 +161,11 @@ class System:
         """Ask the gateway from outside, with the services' key or another one."""
         key = self.site.secrets()["SERVICE_KEY"] if key is None else key
         return fetch(self.site.server.address, path, body, {"Authorization": f"Bearer {key}"}, port=80)
+
+    def targets(self) -> dict[str, str]:
+        """What Prometheus scrapes: the service, and whether it is up."""
+        answer = json.loads(self.site.server.shell("curl -fsS http://127.0.0.1:9090/api/v1/targets"))
+        return {target["labels"]["job"]: target["health"] for target in answer["data"]["activeTargets"]}
 
     def log(self, service: str) -> list[dict[str, Any]]:
         """The log of a service, as it stands on its volume on the host."""
