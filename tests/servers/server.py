@@ -119,8 +119,11 @@ class Server:
         return {self.environment(service)["LOG_LEVEL"] for service in APPLICATIONS}
 
     def container_of(self, service: str, project: str = "") -> str:
-        """The ID of a service's container."""
-        return str(self.inspect(project)[service]["Id"])
+        """The ID of a service's only container."""
+        labels = {"project": project or self.project, "service": service}
+        filters = " ".join(f"--filter label=com.docker.compose.{key}={value}" for key, value in labels.items())
+        (found,) = self.shell(f"docker ps -aq --no-trunc {filters}").split()
+        return found
 
     def busy(self, project: str = "") -> bool:
         """Whether a transaction is under way."""
