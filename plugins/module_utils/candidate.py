@@ -116,6 +116,11 @@ class Candidate:
         for name, body in (model.get("services") or {}).items():
             if body.get("build"):
                 body.setdefault("image", f"{self.project}-{name}")  # as Compose calls it
+        for block in (model.get("volumes") or {}).values():
+            options = (block or {}).get("driver_opts") or {}
+            device = str(options.get("device", ""))
+            if device.startswith((f"{FOLDER}/", "./", "../")):  # older Composes leave it relative
+                options["device"] = str(places.own_data(self.project, os.path.normpath(self.relative(device))))
         return model
 
     @contextlib.contextmanager

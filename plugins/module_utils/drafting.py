@@ -17,15 +17,15 @@ from . import (
     file_sets,
     gateway_drafting,
     monitoring_files,
+    pinning,
     places,
-    registry,
     secret_store,
 )
 from .candidate import FOLDER, Candidate
 from .errors import PREFLIGHT, MoorageError
 from .gateway_parsing import GENERATED
 from .parsing import parse
-from .release import Image, LiveSet, Release, checksum
+from .release import LiveSet, Release, checksum
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,7 @@ class _Drafting:
         self.stack = stack
         self.fingerprints = secret_store.fingerprints(candidate.secrets, candidate.secret_files)
         self.builds = building.find(candidate, model, self.fingerprints)
-        self.images = {name: self._image(name, s.image) for name, s in stack.services.items()}
+        self.images = {name: pinning.pin(candidate, self.builds, name, s.image) for name, s in stack.services.items()}
         self.sets: dict[str, file_sets.Files] = {}
         self.contents: dict[str, str] = {}
         self.live_files: dict[str, file_sets.Files] = {}
@@ -95,6 +95,8 @@ class _Drafting:
         bodies = {name: self._body(service) for name, service in self.stack.services.items()}
         networks = {str(n["name"]): _definition(n) for n in self.stack.networks.values()}
         volumes = {str(v["name"]): _definition(v) for v in self.stack.volumes.values()}
+        devices = [str((v.get("driver_opts") or {}).get("device", "")) for v in volumes.values()]
+        self.data_folders.update({d: 0 for d in devices if d.startswith(f"{places.data(project)}/")})
         specifications = {name: self._specification(name, bodies[name], networks) for name in bodies}
         release = Release(
             project=project,
@@ -164,7 +166,7 @@ class _Drafting:
                     found=f"./{relative}", expected=f"a file or folder of that name in the stack's {head}/",
                     exit_code=PREFLIGHT,
                 )  # fmt: skip
-            own = str(places.data(project) / relative.replace("../", "up/"))
+            own = str(places.own_data(project, relative))
             self.data_folders[own] = self._uid(service)
             return {**mount, "source": own}
         key = self._content(relative, files)
@@ -210,26 +212,6 @@ class _Drafting:
         user = str(service.body.get("user") or self._image_config(service).get("User", "")).split(":")[0]
         return int(user) if user.isdigit() else 0
 
-    def _image(self, service: str, reference: str) -> Image:
-        local = self._local(service, reference)
-        locked = "" if "@" in reference or local else self.candidate.locks.get(reference, "")
-        wanted = Image(reference, locked=locked, local=local)
-        found: dict[str, Any] | None = engine.image(wanted.source)
-        if not found:
-            return wanted
-        name = registry.repository(reference)
-        digests = [wanted.source] if locked else [str(digest) for digest in found.get("RepoDigests") or []]
-        digests = [] if local else digests
-        pinned = next((digest for digest in digests if digest.split("@")[0] == name), str(found["Id"]))
-        keep = f"{registry.own_name(self.candidate.project, service)}:{found['Id'].split(':')[-1][:12]}"
-        return Image(reference, pinned, str(found["Id"]), keep, locked, local)
-
-    def _local(self, service: str, reference: str) -> str:
-        """Return our name for an image that is built here, by this service or one that shares it, or is carried."""
-        own = self.builds.get(service)
-        shared = (build.tag for build in self.builds.values() if build.reference == reference)
-        return own.tag if own else next(shared, "") or self.candidate.carried.get(reference, "")
-
     def _image_config(self, service: Service) -> dict[str, Any]:
         found = engine.image(self.images[service.name].source)
         return dict(found["Config"]) if found else {}
@@ -268,6 +250,11 @@ class _Drafting:
         if "environment" in body:
             content = self.candidate.environment.get(str(body["environment"]))
             return {**{k: v for k, v in body.items() if k != "environment"}, "content": content or ""}
+        if body.get("external"):
+            raise MoorageError(
+                "an external config, which only Swarm has", key=f"configs.{name}",
+                expected="file, content or environment", exit_code=PREFLIGHT,
+            )  # fmt: skip
         source = self.candidate.relative(str(body.get("file", "")))
         if not source or source.startswith("/"):
             return dict(body)

@@ -9,7 +9,20 @@ import dataclasses
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from . import audit, bootstrapping, engine, facts_timer, history, places, reasons, run_lock, targets, topology, unit
+from . import (
+    audit,
+    bootstrapping,
+    engine,
+    facts_timer,
+    history,
+    places,
+    reasons,
+    run_lock,
+    staging,
+    targets,
+    topology,
+    unit,
+)
 from .errors import MoorageError
 from .release import DamagedReleaseError, Release, current_number, load
 from .verification import fault_summary, verified_summary, verify
@@ -224,6 +237,8 @@ def _remove_data(project: str) -> list[str]:
     for volume in history.project_volumes(project):
         engine.call("DELETE", f"/volumes/{volume}")
         removed.append(f"volume {volume}")
+    for tag in staging.kept_tags(project):
+        engine.call("DELETE", f"/images/{tag}", absent=(404, 409))  # others may use the image under its own name
     for folder in (places.state(project), places.secrets(project), places.data(project)):
         if folder.exists():
             shutil.rmtree(folder)

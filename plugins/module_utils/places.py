@@ -65,6 +65,11 @@ def data(project: str) -> Path:
     return DATA / project
 
 
+def own_data(project: str, relative: str) -> Path:
+    """Return where a folder of a stack's own data lies that its files call by a relative path."""
+    return data(project) / relative.replace("../", "up/")
+
+
 def make_private(folder: Path) -> Path:
     """Make a folder that only root can read, and those above it."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 
+from .interpolation import substitute
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -17,9 +19,12 @@ if TYPE_CHECKING:
 def lines(file: Path) -> Iterator[tuple[int, str, str]]:
     """Yield number, name and value of each assignment; a file that is not there has none.
 
+    As with Compose, a value may use those above it, unless it stands in single quotes.
+
     Raises:
         MoorageError: A line that is no assignment.
     """
+    known: dict[str, str] = {}
     for number, line in enumerate(file.read_text().splitlines() if file.is_file() else [], 1):
         text = line.strip()
         if not text or text.startswith("#"):
@@ -27,7 +32,9 @@ def lines(file: Path) -> Iterator[tuple[int, str, str]]:
         name, equals, value = text.removeprefix("export ").partition("=")
         if not equals:
             raise MoorageError("not an assignment", file=f"{file}:{number}", found=text, expected="NAME=value")
-        yield number, name.strip(), _unquoted(value.strip())
+        plain = _unquoted(value.strip())
+        known[name.strip()] = plain if value.strip().startswith("'") else substitute(plain, known)
+        yield number, name.strip(), known[name.strip()]
 
 
 def _unquoted(value: str) -> str:

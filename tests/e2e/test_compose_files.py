@@ -13,6 +13,8 @@ import concurrent.futures
 import dataclasses
 import json
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -174,6 +176,28 @@ def test_a_compose_file_of_anybodys(seen: Jobs, case: Path) -> None:
     for name in built:
         wanted["services"][name]["image"] = "built here"
     assert found_standing(found.standing, built) == wanted
+
+
+@pytest.mark.usefixtures("rehearsal")
+def test_lint_looks_at_the_merged_model_where_a_compose_is_at_hand(
+    site: Site,
+    tmp_path: Path,
+) -> None:
+    """The server's own Compose, on this machine."""
+    (tmp_path / "cli-plugins").mkdir()
+    plugin = f"{site.server.container}:/usr/libexec/docker/cli-plugins/docker-compose"
+    subprocess.run(["docker", "cp", plugin, str(tmp_path / "cli-plugins")], check=True, capture_output=True)
+    for folder, config, words in (
+        ("04-extends", tmp_path, "merged model"),
+        ("04-extends", tmp_path / "no", "own YAML"),
+    ):
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "runner.py"), "lint", "--json", str(CASES[0].parent / folder)],
+            capture_output=True, text=True, check=False, env={**site.door.environment(), "DOCKER_CONFIG": str(config)},
+        )  # fmt: skip
+        answer = json.loads(done.stdout)
+        assert words in answer["checked"][folder], answer["checked"]
+        assert {"no-volume", "no-memory-limit"} <= {found["id"] for found in answer["findings"]}
 
 
 def test_there_are_twenty() -> None:
