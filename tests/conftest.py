@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-pytest_plugins = ("tests.families", "tests.servers.fixtures", "tests.servers.auren", "tests.fault_page")
+pytest_plugins = (
+    "tests.workers",
+    "tests.families",
+    "tests.servers.fixtures",
+    "tests.servers.auren",
+    "tests.fault_page",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

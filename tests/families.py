@@ -46,7 +46,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "family(sample, each): one test over many cases, of which a run draws some")
-    config.stash[_SEED] = config.getoption("--seed") or str(random.SystemRandom().randrange(10**6))
+    # an option, so that each of several workers draws the same sample
+    config.option.seed = config.getoption("--seed") or str(random.SystemRandom().randrange(10**6))
+    config.stash[_SEED] = config.option.seed
     config.stash[_FOUND] = {}
 
 
@@ -120,7 +122,8 @@ class _Keeper:
             "seed": "" if whole else config.stash[_SEED],
         }
         kind = "soak" if whole else "sample"
-        self.path = FOLDER / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{kind}.json"
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+        self.path = FOLDER / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{kind}-{worker}.json"
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         found = self.config.stash[_FOUND].get(name_of(report.nodeid))

@@ -113,7 +113,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what came of this run's faults, and with ``--regenerate`` the page."""
-    if not _found:
+    if not _found or hasattr(session.config, "workerinput"):  # what workers found comes together in their parent
         return
     THIS_RUN.parent.mkdir(exist_ok=True)
     THIS_RUN.write_text(_text(_found), encoding="utf-8")

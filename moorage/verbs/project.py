@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from moorage.terminal import Terminal
 
 LINT_FAILED = 3
+# Files of tests at a time: those with servers mostly wait for them.
+WORKERS = 2
 
 
 def test(arguments: argparse.Namespace) -> int:
@@ -32,7 +34,8 @@ def test(arguments: argparse.Namespace) -> int:
         )
     report = ROOT / "build" / "junit" / "tests.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pytest", f"--junitxml={report}", "tests"]
+    command = [sys.executable, "-m", "pytest", f"--numprocesses={WORKERS}", "--dist=loadfile"]
+    command += [f"--junitxml={report}", "tests"]
     if arguments.fast:
         command += ["-m", "not docker"]
     if arguments.soak:

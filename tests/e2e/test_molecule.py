@@ -5,20 +5,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests import scenarios
-
-if TYPE_CHECKING:
-    import concurrent.futures
-    import subprocess
 
 pytestmark = pytest.mark.docker
 
 
 @pytest.mark.parametrize("name", scenarios.NAMES)
-def test_scenario(name: str, molecule: dict[str, concurrent.futures.Future[subprocess.CompletedProcess[str]]]) -> None:
-    done = molecule[name].result()
+def test_scenario(name: str) -> None:
+    done = scenarios.run(name)
     assert done.returncode == 0, done.stdout
