@@ -46,9 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "family(sample, each): one test over many cases, of which a run draws some")
-    # an option, so that each of several workers draws the same sample
-    config.option.seed = config.getoption("--seed") or str(random.SystemRandom().randrange(10**6))
-    config.stash[_SEED] = config.option.seed
+    config.stash[_SEED] = config.getoption("--seed") or str(random.SystemRandom().randrange(10**6))
+    os.environ[SEED] = config.stash[_SEED]  # each of several workers draws the same sample
     config.stash[_FOUND] = {}
 
 
