@@ -36,6 +36,8 @@ VAULT = Path("group_vars") / "all" / "moorage_secrets.yml"
 KEEP = "MOORAGE_TEST_SERVER"
 
 
+_numbers = itertools.count(1)  # servers of one process: each has a name of its own
+
 # container and start time of each service
 Lives = dict[str, tuple[str, str]]
 
@@ -99,7 +101,7 @@ def serving(
     quick = quick or StackCopy(factory.mktemp("quick"), STACKS / stack).quick().path
     kept = os.environ.get(KEEP, "")
     folder = Path(kept).absolute() if kept else factory.mktemp("site")
-    name = folder.name if kept else f"test-{os.getpid()}-{stack.replace('_', '-')}"
+    name = folder.name if kept else f"test-{os.getpid()}-{next(_numbers)}"
     started = lab.up(names=[name], images=[stack])
     (host,) = started.hosts
     door = Door(folder, folder / "inventory", folder / "vault-password", factory.mktemp("run", numbered=True))
