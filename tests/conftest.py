@@ -15,6 +15,7 @@ pytest_plugins = (
     "tests.families",
     "tests.servers.fixtures",
     "tests.servers.auren",
+    "tests.servers.universal",
     "tests.fault_page",
 )
 
