@@ -14,13 +14,16 @@ from xdist.scheduler import LoadFileScheduling
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
+_SCENARIOS = "tests/e2e/test_molecule.py"
 _SYSTEM = re.compile(r"tests/e2e/test_system_[a-z]+")
 
 
 class ByServer(LoadFileScheduling):  # type: ignore[misc]
-    """Give a worker a file after the other; all files of a system count as one."""
+    """Give a worker a file after the other; all files of a system count as one, each Molecule scenario by itself."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(_SCENARIOS):
+            return nodeid
         found = _SYSTEM.match(nodeid)
         return found.group() if found else str(super()._split_scope(nodeid))
 

@@ -58,6 +58,7 @@ class Ground:
     site: Site
     sums: list[str]
     at_base: bool = False
+    module: object = None  # whose tests were the last: between two files, others may have used the server
 
     def deploy(self) -> None:
         """Bring the stack to what its files say, without any hand."""
@@ -123,11 +124,11 @@ def ground(site: Site, deployed: Answer) -> Ground:  # noqa: ARG001
 
 
 @pytest.fixture
-def base(ground: Ground) -> Iterator[Lives]:
+def base(request: pytest.FixtureRequest, ground: Ground) -> Iterator[Lives]:
     """Have the stack run as it is; return its containers' lives. Afterwards the next deploy must end well."""
-    if not ground.at_base:
+    if not ground.at_base or ground.module is not request.module:
         ground.deploy()
-    ground.at_base = False
+    ground.at_base, ground.module = False, request.module
     yield ground.site.server.lives()
     ground.check()
     ground.deploy()
