@@ -162,13 +162,11 @@ class Run:
     def _check_consent(self) -> None:
         """Compare the name given as consent with the stacks that would be removed."""
         chosen = stacks.choose(self._settings, self._hosts)
-        names = sorted({name for item in chosen for name in (item.path.name, item.project_name)})
-        meant = [item.path.name for item in chosen if self._settings.confirm in (item.path.name, item.project_name)]
-        self._consent = next(iter(meant), "")  # the playbook knows a stack by its folder, not by the project in it
-        if not meant:
-            raise MoorageError(
-                "this is not the stack's name", key="confirm", found=self._settings.confirm, expected=" or ".join(names)
-            )
+        names = {name: item.path.name for item in chosen for name in (item.project_name, item.path.name)}
+        self._consent = names.get(self._settings.confirm, "")  # the playbook knows a stack by its folder
+        if not self._consent:
+            known, given = " or ".join(sorted(names)), self._settings.confirm
+            raise MoorageError("this is not the stack's name", key="confirm", found=given, expected=known)
 
     def _own_password(self) -> vault_password.VaultPassword:
         """Make this user's own vault password, unless there is a file that was encrypted with another."""
@@ -276,16 +274,16 @@ class Run:
             **more,
             **({"moorage_destroy_confirm": self._consent} if self._consent else {}),
         }
-        own = any(host.own_host_keys for host in self._hosts)
-        flags = [flag for flag, wanted in (("--check", used.check), ("--diff", used.diff)) if wanted]
         return launcher.Request(
             playbook=f"moorage.stacks.{playbook}",
             inventory=str(self._inventory),
             collection=str(settings.collection_root()),
             directory=str(Path.cwd()),
             extra_vars=variables,
-            variables=settings.ansible_variables(self._inventory, own_host_keys=own),
-            options=flags,
+            variables=settings.ansible_variables(
+                self._inventory, own_host_keys=any(h.own_host_keys for h in self._hosts)
+            ),
+            options=[flag for flag, wanted in (("--check", used.check), ("--diff", used.diff)) if wanted],
             limit=used.limit,
             verbosity=used.verbosity,
             forks=int(os.environ.get("ANSIBLE_FORKS", "25")),
