@@ -146,15 +146,19 @@ def _network_fault(container: dict[str, Any], release: Release, service: str, ne
     return ""
 
 
+def is_linked(release: Release, service: str) -> bool:
+    """Return whether a release's configuration is the one that a reloadable service reads."""
+    link = places.live(release.project, service) / "current"
+    return link.is_symlink() and os.readlink(link) == release.live[service].hash  # noqa: PTH115
+
+
 def actual(release: Release) -> dict[str, str]:
     """Return how what runs on this host differs from a release: service to reason, empty when not."""
     found = _containers(release)
     for service, live in release.live.items():
-        folder = places.live(release.project, service)
-        link = folder / "current"
-        if not link.is_symlink() or os.readlink(link) != live.hash:  # noqa: PTH115
+        if not is_linked(release, service):
             found[LIVE + service] = "another configuration is in force"
-        elif not file_sets.intact(folder / live.hash):
+        elif not file_sets.intact(places.live(release.project, service) / live.hash):
             found[LIVE + service] = "its configuration was changed by hand"
     found.update({LEGACY + one.name: one.left_to_do for one in legacy_networks.still_there(release) if one.left_to_do})
     found.update({ROLE + secret: reason for secret, reason in database_roles.differing(release).items()})

@@ -49,6 +49,7 @@ class Placing:
         Raises:
             MoorageError: Compose refused, or five tries were not enough.
         """
+        self._open_behind(release, service)
         self.touch(service)
         self._free_ports(release, service)
         stuck = [c for c in self._copies(service) if c["State"]["Restarting"] or c["State"]["Paused"]]
@@ -193,6 +194,14 @@ class Placing:
             log = engine.run(["docker", "logs", "--tail", "5", copies[0]["Id"]])[1]
             raise MoorageError(f"{service}: the reload did not take: {reason}; {log}", key=service)
         self.journal.add("reloaded", what=service)
+
+    def _open_behind(self, release: Release, service: str) -> None:
+        """Have a gateway know of the one in front of it before that one is asked whether it is well."""
+        for gateway in release.stack.gateways.values():
+            if gateway.service == service and gateway.in_front_of:
+                behind = release.stack.gateways[gateway.in_front_of].service
+                if not difference.is_linked(release, behind):
+                    self.reload(release, behind)
 
     def remove(self, service: str) -> None:
         """Stop and remove a service's containers; their volumes stay."""

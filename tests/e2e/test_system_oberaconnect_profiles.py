@@ -240,6 +240,13 @@ def test_combination(site: Site, whole: Answer, combination: str) -> None:  # no
     assert answer.host["summary"] == f"{len(services)}/{len(services)} services verified"
 
 
+def test_a_gateway_is_put_in_front_of_one_that_runs(site: Site, whole: Answer) -> None:  # noqa: ARG001
+    site.door.call("deploy", "-s", site.quick).ended(0)
+    lives = site.server.lives()
+    assert site.door.call("deploy", "-s", site.quick, *choose("ssl")).ended(0).host["outcome"] == "committed"
+    assert {name: life for name, life in site.server.lives().items() if name != "nginx-ssl"} == lives
+
+
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=lambda name: name or "none")
 def test_combination_renders(site: Site, rehearsal: Rehearsal, combination: str) -> None:  # noqa: ARG001
     chosen = [name for name in combination.split("+") if name]
