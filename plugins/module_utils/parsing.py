@@ -165,8 +165,9 @@ def _ports(body: Mapping[str, Any]) -> list[Port]:
 def _probes(block: Mapping[str, Any], body: Mapping[str, Any]) -> list[Probe]:
     probes = [parse_probe(entry) for entry in block.get("probes", [])]
     if (body.get("healthcheck") or {}).get("test", ["NONE"])[:1] != ["NONE"]:
-        start = seconds((body["healthcheck"]).get("start_period") or "0s")
-        probes.insert(0, Probe("health", "health check", deadline=start + 60))
+        start, interval = (seconds(body["healthcheck"].get(key) or "0s") for key in ("start_period", "interval"))
+        # Docker asks for the first time when one interval is over
+        probes.insert(0, Probe("health", "health check", deadline=start + max(60.0, interval + 30)))
     if not block.get("probes"):
         targets = [port.target for port in _ports(body) if port.protocol == "tcp"]
         probes += [Probe("tcp", f"TCP {target}", port=target) for target in dict.fromkeys(targets)]

@@ -95,6 +95,13 @@ def test_without_probes_health_check_and_published_ports_are_asked() -> None:
     assert service({"healthcheck": {"test": ["NONE"]}}).probes == ()
 
 
+@pytest.mark.parametrize(("interval", "deadline"), [("10s", 60.0), ("1m0s", 90.0), ("5m0s", 330.0)])
+def test_a_health_check_is_waited_for_until_docker_has_made_it(interval: str, deadline: float) -> None:
+    (probe,) = service({"healthcheck": {"test": ["CMD", "true"], "interval": interval}}).probes
+
+    assert probe.deadline == deadline
+
+
 @pytest.mark.parametrize(
     ("body", "replicas"),
     [({}, 1), ({"scale": 2}, 2), ({"deploy": {"replicas": 3}}, 3), ({"deploy": {"replicas": 0}}, 0)],
