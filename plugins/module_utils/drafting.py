@@ -19,6 +19,7 @@ from . import (
     monitoring_files,
     pinning,
     places,
+    resources,
     secret_store,
 )
 from .candidate import FOLDER, Candidate
@@ -194,8 +195,7 @@ class _Drafting:
                 )  # fmt: skip
             path = secret_store.service_file(self.candidate.project, service.name, name, self.fingerprints[name])
             self.secret_files[str(path)] = (self._value(name), self._owner(service, name, entry), _mode(entry))
-            target = str(entry.get("target") or entry["source"])
-            target = target if target.startswith("/") else f"/run/secrets/{target}"
+            target = resources.secret_target(entry)
             mounts.append({"type": "bind", "source": str(path), "target": target, "read_only": True})
         return mounts
 

@@ -59,17 +59,15 @@ def text(release: Release) -> str:
     running = engine.by_service(release.project)
     metrics.add("moorage_facts_timestamp_seconds", time.time(), "When the host looked.")
     _release(metrics, release)
-    around = difference.surroundings(release.project)
+    around = difference.surroundings(release.project, running)
     differing = 0
     for name, service in release.stack.services.items():
         copies = running.get(name, [])
         if service.one_shot:
             continue
-        wanted = int(((service.body.get("deploy") or {}).get("replicas", service.body.get("scale"))) or 1)
         alive = [copy for copy in copies if copy["State"]["Running"] and engine.alive(copy)]
-        faults = [difference.container_fault(copy, release, name, around) for copy in copies]
-        differing += len(copies) != wanted or any(faults)
-        metrics.add("moorage_service_wanted_containers", wanted, "What the release says.", service=name)
+        differing += bool(difference.service_fault(copies, release, name, around))
+        metrics.add("moorage_service_wanted_containers", service.replicas, "What the release says.", service=name)
         metrics.add("moorage_service_running_containers", len(alive), "What runs.", service=name)
         for copy in copies:
             _container(metrics, name, copy)

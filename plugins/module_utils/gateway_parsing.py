@@ -75,8 +75,7 @@ def _gateway(
     name: str, block: Mapping[str, Any], services: Mapping[str, Service], routes: Sequence[Route], folder: str
 ) -> Gateway:
     service = services[block["service"]]
-    source = f"{folder}/{GENERATED}/{name}"
-    mount = next((m["target"] for m in service.body.get("volumes") or [] if m.get("source") == source), "")
+    mount = generated_mount(service, folder, name)
     if not mount:
         raise MoorageError(
             "the gateway does not mount its configuration",
@@ -95,6 +94,12 @@ def _gateway(
         static=static,
         **{"listen": 80, **own, **{key: block[key] for key in _OPTIONS if key in block}},
     )
+
+
+def generated_mount(service: Service, folder: str, name: str) -> str:
+    """Return where a service sees what is generated under a name, or an empty string where it does not mount it."""
+    source = f"{folder}/{GENERATED}/{name}"
+    return next((str(m["target"]) for m in service.body.get("volumes") or [] if m.get("source") == source), "")
 
 
 def _check_paths(gateway: str, routes: Sequence[Route], static: Static | None) -> None:

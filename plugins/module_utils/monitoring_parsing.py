@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import resources
 from .errors import MoorageError
-from .gateway_parsing import GENERATED
+from .gateway_parsing import GENERATED, generated_mount
 from .monitoring import Alerts, Monitoring, Part
 
 if TYPE_CHECKING:
@@ -70,15 +71,14 @@ def parse(
 
 
 def _part(key: str, service: Service, folder: str) -> Part:
-    source = f"{folder}/{GENERATED}/{key}"
-    mount = next((m["target"] for m in service.body.get("volumes") or [] if m.get("source") == source), "")
+    mount = generated_mount(service, folder, key)
     if not mount:
         raise MoorageError(
             f"{key} does not mount what is generated for it",
             key=f"services.{service.name}.volumes",
-            expected=f"./generated/{key}:{_FOLDERS[key]}:ro",
+            expected=f"./{GENERATED}/{key}:{_FOLDERS[key]}:ro",
         )
-    return Part(service.name, str(mount), service.metrics.port if service.metrics else PORTS[key])
+    return Part(service.name, mount, service.metrics.port if service.metrics else PORTS[key])
 
 
 def _check_reach(prometheus: Service, services: Mapping[str, Service]) -> None:
@@ -98,8 +98,7 @@ def _secret_file(service: Service, secret: str, model: Mapping[str, Any]) -> str
     declared = model.get("secrets") or {}
     for entry in service.body.get("secrets") or []:
         if declared.get(entry["source"], {}).get("environment") == secret:
-            target = str(entry.get("target") or entry["source"])
-            return target if target.startswith("/") else f"/run/secrets/{target}"
+            return resources.secret_target(entry)
     raise MoorageError(
         "a secret that this service needs is not mounted",
         key=f"services.{service.name}.secrets",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import bootstrap, gateway_parsing, monitoring_parsing
+from . import bootstrap, gateway_parsing, monitoring_parsing, resources
 from .errors import MoorageError
 from .extension import KEY
 from .monitoring import Metrics
@@ -128,7 +128,7 @@ def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waite
 def _replicas(name: str, body: Mapping[str, Any], block: Mapping[str, Any]) -> int:
     """Return how many containers a service has; several cannot share what there is but one of."""
     key = "deploy.replicas" if "replicas" in (body.get("deploy") or {}) else "scale"
-    wanted = int((body.get("deploy") or {}).get("replicas", body.get("scale", 1)))
+    wanted = resources.copies(body)
     ports = ", ".join(str(port.published) for port in _ports(body))
     reasons = {
         f"it is called {body.get('container_name')}": body.get("container_name"),
@@ -181,4 +181,4 @@ def _may_end(body: Mapping[str, Any], block: Mapping[str, Any]) -> str:
     if restart in ("no", "none") or restart.startswith("on-failure"):
         return ANYTIME
     serves = any(body.get(key) for key in ("ports", "healthcheck", "expose")) or any(block.get(key) for key in _SERVING)
-    return "" if restart or serves or _replicas("", body, {}) > 1 else AT_FIRST
+    return "" if restart or serves or resources.copies(body) > 1 else AT_FIRST

@@ -23,7 +23,14 @@ def memory_reserved(body: Mapping[str, Any]) -> Any:
 
 def copies(body: Mapping[str, Any]) -> int:
     """Return how many containers the service has."""
-    return int((body.get("deploy") or {}).get("replicas") or body.get("scale") or 1)
+    wanted = (body.get("deploy") or {}).get("replicas", body.get("scale"))
+    return 1 if wanted is None else int(wanted)
+
+
+def secret_target(entry: Mapping[str, Any]) -> str:
+    """Return the path at which a service finds one of its secrets."""
+    target = str(entry.get("target") or entry["source"])
+    return target if target.startswith("/") else f"/run/secrets/{target}"
 
 
 def _resources(body: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
