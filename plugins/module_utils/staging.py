@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import engine, file_sets, gateway_host, history, places, recovery, secret_store
+from . import difference, engine, file_sets, gateway_host, history, places, recovery, secret_store
 from .drafting import Draft, draft
 from .errors import PREFLIGHT, MoorageError
 from .release import Image, Release, load, next_number, numbers
@@ -179,8 +179,7 @@ def _test_gateways(drafted: Draft) -> None:
         folder = places.live(release.project, service) / live.hash
         fault = gateway_host.image_fault(folder, live.mount, release.images[service].id)
         if fault:
-            in_force = folder.parent / gateway_host.CURRENT
-            if not in_force.is_symlink() or os.readlink(in_force) != live.hash:  # noqa: PTH115
+            if not difference.is_linked(release, service):
                 shutil.rmtree(folder)
             raise MoorageError(
                 "nginx refuses the generated configuration",
