@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import engine
+from . import engine, registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,21 +102,16 @@ def _copied(row: Mapping[str, Any], release: Release) -> list[str]:
         for name, image in sorted(release.images.items())
         if service in (None, name) and _is(row, image.id, image.reference)
     ]
-    published = {entry.get("PublicPort"): entry.get("Type") for entry in row.get("Ports") or ()}
+    published = {(entry.get("PublicPort"), entry.get("Type")) for entry in row.get("Ports") or ()}
     ports = [
         f"publishes port {port.published} of {name}"
         for name, wanted in sorted(release.stack.services.items())
         for port in wanted.ports
-        if published.get(port.published) == port.protocol
+        if (port.published, port.protocol) in published
     ]
     return ([f"runs the image of {', '.join(copied)}"] if copied else []) + ports
 
 
 def _is(row: Mapping[str, Any], identity: str, reference: str) -> bool:
     """Return whether a container runs an image, in whatever version."""
-    return row["ImageID"] == identity or _repository(row["Image"]) == _repository(reference)
-
-
-def _repository(reference: str) -> str:
-    folder, slash, name = reference.partition("@")[0].rpartition("/")
-    return f"{folder}{slash}{name.partition(':')[0]}"
+    return row["ImageID"] == identity or registry.repository(row["Image"]) == registry.repository(reference)

@@ -42,6 +42,11 @@ COPIES: list[tuple[str, dict[str, Any], list[str]]] = [
     ("deployed by this program", row("x", {SERVICE: "db", "moorage.specification": "1"}, Image="postgres:9"), []),
     ("the same port", row("x", {}, Ports=[{"PublicPort": 80, "Type": "tcp"}]), ["publishes port 80 of web"]),
     ("the same number, UDP", row("x", {}, Ports=[{"PublicPort": 80, "Type": "udp"}]), []),
+    (
+        "both on one number",
+        row("x", {}, Ports=[{"PublicPort": 80, "Type": kind} for kind in ("tcp", "udp")]),
+        ["publishes port 80 of web"],
+    ),
 ]
 
 
