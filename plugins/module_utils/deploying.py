@@ -28,10 +28,10 @@ from .candidate import Candidate
 from .drafting import Draft, draft
 from .errors import LOCKED, PREFLIGHT, MoorageError
 from .extension import KEY
-from .inspecting import describe_services, entrances
+from .inspecting import checked
 from .release import Release, current_number, load
 from .transaction import COMMITTED, EXIT_CODES
-from .verification import Check, fault_summary, verified_summary, verify, wait_for_verdicts
+from .verification import Check, wait_for_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -208,20 +208,9 @@ def _texts_in_force(base: Release) -> dict[str, str]:
 def _verified(
     release: Release, outcome: str, resources: Iterable[Finding], made: Iterable[tuple[str, str]] = ()
 ) -> Answer:
-    checks = verify(release) + bootstrapping.checks(resources, release)
-    faults = [check for check in checks if check.fault]
-    answer: Answer = {
-        "checks": [dataclasses.asdict(check) for check in checks],
-        "services": describe_services(release),
-        "entrances": entrances(release),
-        "release": release.number,
-        "bootstrap": bootstrapping.rows(resources, made),
-    }
-    if faults:
-        answer.update(outcome="unverified", exit_code=1, summary=fault_summary(faults))
-        answer["error"] = {"message": fault_summary(faults), "fix": faults[0].fix}
-    else:
-        answer.update(outcome=outcome, exit_code=0, summary=verified_summary(release, checks))
+    answer = checked(release, outcome, resources, made)
+    if "error" in answer:
+        answer["summary"] = answer["error"]["message"]
     return answer
 
 

@@ -28,8 +28,9 @@ from .release import DamagedReleaseError, Release, current_number, load
 from .verification import fault_summary, verified_summary, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from .bootstrap_server import Finding
     from .stack import Gateway
 
 Answer = dict[str, Any]
@@ -54,23 +55,34 @@ def answer_verify(request: Mapping[str, Any]) -> Answer:
     """Make every check of the release in force."""
     engine.require()
     release = in_force(request["project"])
-    resources = bootstrapping.look_in_force(release)
+    return {**checked(release, "verified", bootstrapping.look_in_force(release)), "changed": False}
+
+
+def checked(
+    release: Release, outcome: str, resources: Iterable[Finding], made: Iterable[tuple[str, str]] = ()
+) -> Answer:
+    """Make every check of a release and return what came of it.
+
+    Args:
+        release: The release.
+        outcome: What its outcome is called when nothing is wrong.
+        resources: How the resources are that its servers hold.
+        made: Those of them that were just made.
+    """
     checks = verify(release) + bootstrapping.checks(resources, release)
     faults = [check for check in checks if check.fault]
     answer: Answer = {
-        "outcome": "unverified" if faults else "verified",
+        "outcome": "unverified" if faults else outcome,
         "exit_code": 1 if faults else 0,
-        "changed": False,
         "release": release.number,
         "checks": [dataclasses.asdict(check) for check in checks],
         "services": describe_services(release),
         "entrances": entrances(release),
-        "bootstrap": bootstrapping.rows(resources),
+        "bootstrap": bootstrapping.rows(resources, made),
         "summary": verified_summary(release, checks),
     }
     if faults:
-        details = fault_summary(faults)
-        answer["error"] = {"message": details, "fix": faults[0].fix}
+        answer["error"] = {"message": fault_summary(faults), "fix": faults[0].fix}
     return answer
 
 
