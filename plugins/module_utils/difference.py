@@ -89,11 +89,16 @@ def service_fault(copies: list[dict[str, Any]], release: Release, service: str, 
     if faults and wanted > 1:
         name, fault = next(iter(faults.items()))
         return fault if len(faults) == wanted else f"{fault} ({name})"
-    if len(copies) == wanted:
-        return next(iter(faults.values()), "")
-    if len(copies) < wanted:
-        return f"has {len(copies)} of {wanted} containers" if copies else "has no container"
-    return f"has {len(copies)} containers, not {wanted}"
+    if len(copies) > wanted:
+        return f"has {len(copies)} containers, not {wanted}"
+    return missing_fault(copies, wanted) or next(iter(faults.values()), "")
+
+
+def missing_fault(copies: Collection[Any], wanted: int) -> str:
+    """Return how many of a service's containers there are, or an empty string when none is missing."""
+    if len(copies) >= wanted:
+        return ""
+    return f"has {len(copies)} of {wanted} containers" if copies else "has no container"
 
 
 def copy_faults(copies: list[dict[str, Any]], release: Release, service: str, around: Surroundings) -> dict[str, str]:

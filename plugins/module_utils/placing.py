@@ -83,9 +83,8 @@ class Placing:
     def _fault(self, release: Release, service: str) -> str:
         """Return what `up` has left undone; a container that has ended by itself is judged when it is awaited."""
         copies = self._copies(service)
-        if len(copies) < release.stack.services[service].replicas:
-            wanted = release.stack.services[service].replicas
-            return f"has {len(copies)} of {wanted} containers" if copies else "has no container"
+        if missing := difference.missing_fault(copies, release.stack.services[service].replicas):
+            return missing
         around = difference.surroundings(self.project)
         faults = ((copy, difference.container_fault(copy, release, service, around)) for copy in copies)
         return next((fault for copy, fault in faults if fault and fault != f"is {copy['State']['Status']}"), "")

@@ -45,12 +45,12 @@ def verify(release: Release) -> list[Check]:
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
         for name, service in release.stack.services.items():
             reason = faults.get(name, "") or faults.get(difference.LIVE + name, "")
-            detail = reason and f"{reason}; {describe(running.get(name, []))}"
-            jobs.append(Check("container", name, not reason, detail.rstrip("; "), _container_fix(reason)))
             copies = running.get(name, [])
+            detail = reason and f"{reason}; {describe(copies)}"
+            jobs.append(Check("container", name, not reason, detail.rstrip("; "), _container_fix(reason)))
             if name in faults or service.one_shot or (copies and not copies[0]["State"]["Running"]):
                 continue
-            for copy in running.get(name, []):
+            for copy in copies:
                 which = f" ({copy['Name'][1:]})" if service.replicas > 1 else ""
                 jobs.extend(pool.submit(_probe, name, probe, copy, which, running) for probe in service.probes)
         for check in release.stack.checks:
@@ -183,8 +183,8 @@ def _memory_kills(container: dict[str, Any]) -> int:
 def waiting_fault(release: Release, service: str, copies: list[dict[str, Any]]) -> str | None:
     """Return what is wrong with a service that has just been started, None when all is well."""
     described = release.stack.services[service]
-    if len(copies) < described.replicas:
-        return f"has {len(copies)} of {described.replicas} containers" if copies else "has no container"
+    if missing := difference.missing_fault(copies, described.replicas):
+        return missing
     running = engine.by_service(release.project)
     faults = (_waiting_fault(described, copy, running) for copy in copies)
     return next((fault for fault in faults if fault is not None), None)
