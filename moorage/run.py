@@ -135,14 +135,10 @@ class Run:
         return password
 
     def _read_secrets(self, password: vault_password.VaultPassword, declared: secrets.Declarations) -> None:
-        self._vault_password = password
+        self._vault_password, used = password, self._settings
         try:
             values = secrets.ensure(
-                self._secrets_file,
-                password,
-                declared,
-                throwaway=self._settings.throwaway_secrets,
-                check=self._settings.check,
+                self._secrets_file, password, declared, throwaway=used.throwaway_secrets, check=used.check
             )
         except MoorageError as error:
             error.fix = "\n  ".join([error.fix, *self._notices])

@@ -241,9 +241,8 @@ def by_service(project: str) -> dict[str, list[dict[str, Any]]]:
     """Return the containers of a project's services, by the service's name."""
     found: dict[str, list[dict[str, Any]]] = {}
     for container in containers(project):
-        labels = container["Config"]["Labels"]
-        if labels.get("com.docker.compose.oneoff", "False") == "False":
-            found.setdefault(labels.get(SERVICE_LABEL, ""), []).append(container)
+        if container["Config"]["Labels"].get("com.docker.compose.oneoff", "False") == "False":
+            found.setdefault(service_of(container), []).append(container)
     return {service: sorted(copies, key=lambda copy: str(copy["Name"])) for service, copies in found.items()}
 
 

@@ -123,7 +123,9 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
     changing = {service for kind in ("create", "recreate") for service, _why_ in kinds.get(kind, [])}
     networks, volumes = preflight.missing_resources(new)
     silent = reasons.of_definition(new, base) if base and new is not base else {}
-    found = Plan(
+    of_kinds: dict[str, Any] = {kind: tuple(entries) for kind, entries in kinds.items()}
+    return Plan(
+        **of_kinds,
         definition=tuple((service, tuple(lines)) for service, lines in silent.items()),
         pull=tuple(sorted(_missing_images(new, kept=new.number != "" and new is not base))),
         networks=tuple(networks),
@@ -132,8 +134,6 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
         resources=tuple(resources),
         checks=(*preflight.check(new, base, changing, accepted), *bootstrapping.refusals(resources)),
     )
-    of_kinds: dict[str, Any] = {kind: tuple(entries) for kind, entries in kinds.items()}
-    return dataclasses.replace(found, **of_kinds)
 
 
 def _missing_images(new: Release, *, kept: bool) -> set[str]:

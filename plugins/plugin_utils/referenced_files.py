@@ -87,15 +87,15 @@ def _service(body: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
             if mount.get("type") == "bind" and mount.get("source"):
                 yield str(mount["source"]), bool(mount.get("read_only"))
         elif str(mount).startswith((".", "$")):
-            source, _colon, rest = _split(str(mount))
+            source, rest = _split(str(mount))
             yield source, "ro" in rest.rpartition(":")[2].split(",")
 
 
-def _split(mount: str) -> tuple[str, str, str]:
+def _split(mount: str) -> tuple[str, str]:
     """Return source and the rest of a short mount; a colon inside ``${NAME:-value}`` divides nothing."""
     depth = 0
     for position, character in enumerate(mount):
         depth += {"{": 1, "}": -1}.get(character, 0)
         if character == ":" and depth == 0:
-            return mount[:position], ":", mount[position + 1 :]
-    return mount, "", ""
+            return mount[:position], mount[position + 1 :]
+    return mount, ""
