@@ -101,6 +101,16 @@ def _top_references(
     for name, secret in top.get("secrets", {}).items():
         if "postgres" in secret:
             yield f"{KEY}.secrets.{name}.postgres.service", secret["postgres"]["service"], services
+    yield from _gateway_references(top, services, gateways)
+    for index, check in enumerate(top.get("verify", [])):
+        yield f"{KEY}.verify[{index}].through", check["through"], gateways
+    yield from _monitoring_references(top, services)
+
+
+def _gateway_references(
+    top: Mapping[str, Any], services: set[str], gateways: set[str]
+) -> Iterator[tuple[str, str, set[str]]]:
+    secrets = set(top.get("secrets", {}))
     for name, gateway in top.get("gateways", {}).items():
         place = f"{KEY}.gateways.{name}"
         yield f"{place}.service", gateway["service"], services
@@ -108,10 +118,17 @@ def _top_references(
             yield f"{place}.in_front_of", gateway["in_front_of"], gateways - {name}
         for group, users in gateway.get("basic_auth", {}).items():
             for user, secret in users.items():
-                yield f"{place}.basic_auth.{group}.{user}", secret, set(top.get("secrets", {}))
-    for index, check in enumerate(top.get("verify", [])):
-        yield f"{KEY}.verify[{index}].through", check["through"], gateways
-    yield from _monitoring_references(top, services)
+                yield f"{place}.basic_auth.{group}.{user}", secret, secrets
+        for key, secret in _tls_secrets(gateway.get("tls", {})):
+            yield f"{place}.tls.{key}", secret, secrets
+
+
+def _tls_secrets(tls: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key in ("certificate", "key"):
+        if key in tls:
+            yield key, tls[key]
+    for key, secret in tls.get("acme", {}).get("eab", {}).items():
+        yield f"acme.eab.{key}", secret
 
 
 def _monitoring_references(top: Mapping[str, Any], services: set[str]) -> Iterator[tuple[str, str, set[str]]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import MoorageError
 from .extension import KEY, default_gateway
 from .stack import Gateway, Route, Static
+from .tls import parse as parse_tls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,14 +86,17 @@ def _gateway(
     static = Static(**block["static"]) if "static" in block else None
     own = {"health": "", "max_body": "0"} if "in_front_of" in block else {}  # the one behind it answers and limits
     _check_paths(name, routes, static)
+    options = {"listen": 80, **own, **{key: block[key] for key in _OPTIONS if key in block}}
+    names = tuple(block.get("server_names", ()))
     return Gateway(
         name=name,
         service=service.name,
         mount=mount,
-        server_names=tuple(block.get("server_names", ())),
+        server_names=names,
         routes=tuple(sorted(routes, key=lambda route: route.path)),
         static=static,
-        **{"listen": 80, **own, **{key: block[key] for key in _OPTIONS if key in block}},
+        tls=parse_tls(block.get("tls", {}), f"{KEY}.gateways.{name}.tls", names, options["listen"]),
+        **options,
     )
 
 

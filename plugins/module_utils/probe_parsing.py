@@ -32,6 +32,7 @@ def parse_http(block: Mapping[str, Any]) -> HttpCheck:
         method=block.get("method", "POST" if "body" in block else "GET"),
         headers=block.get("headers", {}),
         body=block.get("body"),
+        scheme=block.get("scheme", "http"),
     )
 
 
@@ -42,7 +43,8 @@ def parse_websocket(block: Mapping[str, Any]) -> WebSocketCheck:
 
 def _http(block: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     check = parse_http(block)
-    return f"{check.method} :{check.port}{check.path}", {"http": check, "port": check.port or 0}
+    scheme = "" if check.scheme == "http" else f" {check.scheme}"
+    return f"{check.method}{scheme} :{check.port}{check.path}", {"http": check, "port": check.port or 0}
 
 
 def _websocket(block: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import engine
+from . import engine, tls_client
 from .network_namespace import inside
 from .websocket import WebSocket
 
@@ -71,7 +71,7 @@ def http_fault(check: HttpCheck, address: str, port: int) -> str:
     headers = {"Connection": "close", **({"Content-Type": "application/json"} if _is_json(check.body) else {})}
     body = json.dumps(check.body) if _is_json(check.body) else check.body
     asked = f"{check.method} {check.path}"
-    connection = http.client.HTTPConnection(address, port, timeout=SECONDS)
+    connection = tls_client.connection(address, port, SECONDS, check.scheme, check.server_name)
     try:
         connection.request(check.method, check.path, body, {**headers, **check.headers})
         response = connection.getresponse()
@@ -95,7 +95,7 @@ def websocket_fault(check: WebSocketCheck, address: str, port: int) -> str:
     asked = f"WebSocket {check.path} on port {port}"
     received = ""
     try:
-        with WebSocket(address, port, check.path, SECONDS) as connection:
+        with WebSocket(address, port, check.path, SECONDS, check.scheme, check.server_name) as connection:
             if check.send:
                 connection.send(check.send)
             end = time.monotonic() + SECONDS

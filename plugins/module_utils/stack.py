@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .bootstrap import Bootstrap
+    from .tls import Tls
 
 DEFAULT_STABLE_SECONDS = 10.0
 DEFAULT_DEADLINE_SECONDS = 60.0
@@ -26,7 +27,10 @@ ANYTIME, AT_FIRST = "anytime", "at first"
 
 @dataclasses.dataclass(frozen=True)
 class HttpCheck:
-    """One HTTP request and what its answer must be; a ``body`` that is no text is sent as JSON."""
+    """One HTTP request and what its answer must be; a ``body`` that is no text is sent as JSON.
+
+    With ``scheme`` https it goes by TLS, which asks for ``server_name``; the certificate is not looked at.
+    """
 
     path: str
     port: int | None = None
@@ -35,6 +39,8 @@ class HttpCheck:
     method: str = "GET"
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     body: Any = None
+    scheme: str = "http"
+    server_name: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +51,8 @@ class WebSocketCheck:
     port: int | None = None
     send: str = ""
     expect: str = ""
+    scheme: str = "http"
+    server_name: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +126,7 @@ class Gateway:
     basic_auth: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     in_front_of: str = ""
     logs: str = ""
+    tls: Tls | None = None
 
 
 @dataclasses.dataclass(frozen=True)

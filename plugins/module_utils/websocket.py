@@ -12,6 +12,8 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
+from . import tls_client
+
 if TYPE_CHECKING:
     import socket
 
@@ -32,13 +34,17 @@ class WebSocket:
         port: Its port.
         path: The path, with its query.
         seconds: How long each answer may take.
+        scheme: http, or https for a connection by TLS.
+        name: Which server its handshake asks for.
 
     Raises:
         OSError: No connection, or no WebSocket.
     """
 
-    def __init__(self, address: str, port: int, path: str, seconds: float) -> None:
-        self._connection = http.client.HTTPConnection(address, port, timeout=seconds)
+    def __init__(
+        self, address: str, port: int, path: str, seconds: float, scheme: str = "http", name: str = ""
+    ) -> None:
+        self._connection = tls_client.connection(address, port, seconds, scheme, name)
         try:
             self._shake_hands(path)
         except BaseException:

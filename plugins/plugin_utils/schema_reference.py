@@ -18,6 +18,7 @@ HEADINGS = {
     "service": "In a service",
     "secret": "`secrets.NAME`",
     "gateway": "`gateways.NAME`",
+    "tls": "`gateways.NAME.tls`",
     "monitoring": "`monitoring`",
     "route": "`routes[]`",
     "probe": "`probes[]`",
