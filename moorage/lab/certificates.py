@@ -1,4 +1,4 @@
-"""The lab's certificate authority, and the registry's certificate under the public names."""
+"""The lab's certificate authority, and its servers' certificates under the public names."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def authority_arguments(folder: Path) -> list[str]:
     ]
 
 
-def request_arguments(folder: Path) -> list[str]:
-    """The command that makes the registry's key and certificate request."""
-    files = ["-keyout", str(folder / "server.key"), "-out", str(folder / "server.csr")]
-    return ["openssl", "req", *CURVE, "-subj", "/CN=moorage-lab-registry", *files]
+def request_arguments(folder: Path, server: str) -> list[str]:
+    """The command that makes a server's key and certificate request."""
+    files = ["-keyout", str(folder / f"{server}.key"), "-out", str(folder / f"{server}.csr")]
+    return ["openssl", "req", *CURVE, "-subj", f"/CN=moorage-lab-{server}", *files]
 
 
-def signing_arguments(folder: Path, extensions: Path) -> list[str]:
-    """The command that signs the registry's certificate."""
+def signing_arguments(folder: Path, server: str, extensions: Path) -> list[str]:
+    """The command that signs a server's certificate."""
     return [
-        *["openssl", "x509", "-req", "-in", str(folder / "server.csr"), "-days", DAYS],
+        *["openssl", "x509", "-req", "-in", str(folder / f"{server}.csr"), "-days", DAYS],
         *["-CA", str(folder / "ca.crt"), "-CAkey", str(folder / "ca.key"), "-CAcreateserial"],
-        *["-extfile", str(extensions), "-out", str(folder / "server.crt")],
+        *["-extfile", str(extensions), "-out", str(folder / f"{server}.crt")],
     ]
 
 
 def extension_text(names: Iterable[str]) -> str:
-    """The certificate's extensions, with every name that the registry answers to."""
+    """The certificate's extensions, with every name that the server answers to."""
     listed = ",".join([*(f"DNS:{name}" for name in sorted({*names, "localhost"})), "IP:127.0.0.1"])
     return f"subjectAltName={listed}\nextendedKeyUsage=serverAuth\n"
 
@@ -63,21 +63,21 @@ def authority(settings: Settings) -> Path:
     return place / "ca.crt"
 
 
-def ensure(settings: Settings, names: tuple[str, ...]) -> bool:
-    """Make sure of the registry's certificate; say whether it was made anew.
+def ensure(settings: Settings, names: tuple[str, ...], server: str = "server") -> bool:
+    """Make sure of a server's certificate, the registry's unless told; say whether it was made anew.
 
     Names that another checkout wanted stay in it.
     """
     authority(settings)
     place = folder(settings)
-    extensions = place / "server.ext"
+    extensions = place / f"{server}.ext"
     text = extensions.read_text() if extensions.is_file() else ""
     present = set(re.findall(r"DNS:([^,\s]+)", text))
-    if (place / "server.crt").is_file() and present.issuperset(names):
+    if (place / f"{server}.crt").is_file() and present.issuperset(names):
         return False
-    run(request_arguments(place), what="Making the registry's key")
-    pending = place / "server.ext.part"
+    run(request_arguments(place, server), what=f"Making the key {server}")
+    pending = place / f"{server}.ext.part"
     pending.write_text(extension_text({*names, *present}))
-    run(signing_arguments(place, pending), what="Signing the registry's certificate")
+    run(signing_arguments(place, server, pending), what=f"Signing the certificate {server}")
     pending.replace(extensions)
     return True

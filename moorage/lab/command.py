@@ -45,6 +45,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         default=[],
         help=f"stacks ({', '.join(systems.STACKS)}) or image references that the registry holds",
     )
+    up.add_argument("--vendors", action="store_true", help="also the package repositories of Docker and NVIDIA")
     down = verbs.add_parser("down", help="remove hosts with their data")
     down.add_argument("--names", type=comma_list, help="only these hosts")
     down.add_argument("--all", action="store_true", help="also the registry and the network")
@@ -119,6 +120,7 @@ def collect(arguments: argparse.Namespace) -> dict[str, Any]:
         names=arguments.names,
         operating_system=arguments.system,
         images=arguments.images,
+        vendors=arguments.vendors,
         on_progress=progress,
     )
     return {

@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from moorage.lab import base_image, build, certificates, registry, state
+from moorage.lab import base_image, build, certificates, packages, registry, state
 from moorage.lab.errors import FAILED, LabError
 from moorage.lab.process import Progress, attempt, docker
 from moorage.lab.settings import OPERATING_SYSTEMS, Settings
@@ -46,6 +46,7 @@ def run_arguments(settings: Settings, host: LabHost, image: str, key: str) -> li
         *["--label", settings.label, *(f"--label={key}={value}" for key, value in labels.items())],
         *["--network", settings.network, "--ip", host.address],
         *[f"--add-host={name}:{settings.registry_address}" for name in registry.NAMES],
+        *[f"--add-host={name}:{settings.packages_address}" for name in packages.NAMES],
         *[
             "--cgroupns",
             "private",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moorage.lab import containers, engine, registry, service_images, state
+from moorage.lab import containers, engine, packages, registry, service_images, state
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker, silent
 from moorage.lab.settings import Settings
@@ -31,6 +31,7 @@ def up(
     names: Sequence[str] | None = None,
     operating_system: str = "debian13",
     images: str | Sequence[str] = (),
+    vendors: bool = False,
     on_progress: Progress | None = None,
 ) -> Lab:
     """Start hosts and the registry; what runs already is reused.
@@ -40,6 +41,7 @@ def up(
         names: The hosts' names, in place of a number.
         operating_system: `debian13` or `debian12`.
         images: What the registry shall hold: names of stacks (`oberaconnect`) or image references.
+        vendors: Whether the package repositories of Docker and NVIDIA are wanted; Debian 12 has its engine from there.
         on_progress: Is told what takes longer than a moment.
     """
     settings, progress = Settings.from_environment(), on_progress or silent
@@ -49,6 +51,9 @@ def up(
     with locked(settings, "images", progress):
         registry.ensure(settings, progress)
         image = containers.ensure_image(settings, operating_system, progress)
+    if vendors or operating_system == "debian12":
+        with locked(settings, "packages", progress):
+            packages.ensure(settings, progress)
     references = [images] if isinstance(images, str) else images
     with locked(settings, "service-images", progress):
         service_images.ensure(settings, references, progress)
@@ -130,22 +135,22 @@ def down(
         state.forget(settings, {host.name for host in known} - {host.name for host in gone})
     if everything:
         with locked(settings, "images", progress):
-            remove_registry(settings)
+            remove_servers(settings)
     return [host.name for host in gone]
 
 
-def remove_registry(settings: Settings) -> None:
-    """Remove the registry, its data and the network; images and caches stay."""
-    name = settings.registry_container
-    for argv in (
-        ["rm", "--force", "--volumes", name],
-        ["volume", "rm", name],
-        ["network", "rm", name],
+def remove_servers(settings: Settings) -> None:
+    """Remove the package server, the registry with its data, and the network; images and caches stay."""
+    registry_name = settings.registry_container
+    for target, *argv in (
+        [settings.packages_container, "rm", "--force"],
+        [registry_name, "rm", "--force", "--volumes"],
+        [registry_name, "volume", "rm"],
+        [settings.network, "network", "rm"],
     ):
         kind = "container" if argv[0] == "rm" else argv[0]
-        target = settings.network if kind == "network" else name
         if attempt(["docker", kind, "inspect", target]).returncode == 0:
-            docker(*argv[:-1], target, what=f"Removing the lab's {kind} {target}")
+            docker(*argv, target, what=f"Removing the lab's {kind} {target}")
 
 
 def ssh_command(name: str) -> list[str]:

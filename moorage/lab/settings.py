@@ -78,6 +78,16 @@ class Settings:
         """The registry's fixed address."""
         return str(self.subnet.network_address + 2)
 
+    @property
+    def packages_container(self) -> str:
+        """The package server's container."""
+        return f"{self.name}-packages"
+
+    @property
+    def packages_address(self) -> str:
+        """The package server's fixed address."""
+        return str(self.subnet.network_address + 3)
+
     def container(self, host: str) -> str:
         """The container of a host."""
         return f"{self.name}-{host}"

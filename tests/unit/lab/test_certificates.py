@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from moorage.lab.settings import Settings
 
 
-def verified(folder: Path, name: str) -> bool:
+def verified(folder: Path, name: str, server: str = "server") -> bool:
     argv = ["openssl", "verify", "-CAfile", str(folder / "ca.crt"), "-verify_hostname", name]
-    return subprocess.run([*argv, str(folder / "server.crt")], capture_output=True, check=False).returncode == 0
+    return subprocess.run([*argv, str(folder / f"{server}.crt")], capture_output=True, check=False).returncode == 0
 
 
 def test_the_certificate_is_valid_for_its_names_alone(settings: Settings) -> None:
@@ -41,3 +41,13 @@ def test_it_is_kept_until_a_name_is_missing_and_never_loses_one(settings: Settin
     assert certificates.ensure(settings, ("nvcr.io",))
     assert all(verified(folder, name) for name in ("ghcr.io", "quay.io", "nvcr.io"))
     assert (folder / "ca.crt").read_bytes() == authority
+
+
+def test_each_server_has_a_certificate_of_its_own(settings: Settings) -> None:
+    certificates.ensure(settings, ("ghcr.io",))
+    folder = certificates.folder(settings)
+    registry = (folder / "server.crt").read_bytes()
+    assert certificates.ensure(settings, ("download.docker.com",), "packages")
+    assert (folder / "server.crt").read_bytes() == registry
+    assert verified(folder, "download.docker.com", "packages")
+    assert not verified(folder, "ghcr.io", "packages")

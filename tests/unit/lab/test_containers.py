@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from moorage.lab import containers, registry
+from moorage.lab import containers, packages, registry
 from moorage.lab.errors import LabError
 from moorage.lab.state import LabHost
 
@@ -40,7 +40,7 @@ def test_a_host_is_not_privileged_and_its_capabilities_are_listed(settings: Sett
     assert not added & FORBIDDEN
 
 
-def test_a_host_has_its_own_address_and_finds_the_registry_under_every_name(
+def test_a_host_has_its_own_address_and_finds_the_labs_servers_under_every_name(
     settings: Settings,
 ) -> None:
     argv = containers.run_arguments(settings, HOST, "image", "KEY")
@@ -48,6 +48,8 @@ def test_a_host_has_its_own_address_and_finds_the_registry_under_every_name(
     assert argv[argv.index("--network") + 1] == "moorage-lab"
     for name in registry.NAMES:
         assert f"--add-host={name}:172.30.77.2" in argv
+    for name in packages.NAMES:
+        assert f"--add-host={name}:172.30.77.3" in argv
     assert not any(word.startswith(("--publish", "-p")) for word in argv)
     assert argv[-1] == "image"
 
