@@ -95,7 +95,7 @@ def websocket_fault(check: WebSocketCheck, address: str, port: int) -> str:
     asked = f"WebSocket {check.path} on port {port}"
     received = ""
     try:
-        with WebSocket(address, port, check.path, SECONDS, check.scheme, check.server_name) as connection:
+        with WebSocket(address, port, check.path, SECONDS, scheme=check.scheme, name=check.server_name) as connection:
             if check.send:
                 connection.send(check.send)
             end = time.monotonic() + SECONDS

@@ -64,13 +64,17 @@ class Image:
 
 @dataclasses.dataclass(frozen=True)
 class LiveSet:
-    """The configuration folder of a service that reloads: which file set is in force, and its password files."""
+    """The configuration folder of a service that reloads: which file set is in force, and its password files.
+
+    ``certificate`` is the folder of its pair below the live folder, where it serves HTTPS.
+    """
 
     gateway: str
     hash: str
     mount: str
     signal: str
     password_files: tuple[str, ...] = ()
+    certificate: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

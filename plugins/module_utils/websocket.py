@@ -42,7 +42,7 @@ class WebSocket:
     """
 
     def __init__(
-        self, address: str, port: int, path: str, seconds: float, scheme: str = "http", name: str = ""
+        self, address: str, port: int, path: str, seconds: float, *, scheme: str = "http", name: str = ""
     ) -> None:
         self._connection = tls_client.connection(address, port, seconds, scheme, name)
         try:
