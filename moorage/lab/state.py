@@ -146,6 +146,8 @@ def inventory_text(settings: Settings, hosts: Sequence[LabHost], known_hosts: Pa
     lines = ["---", "all:", "  hosts:"]
     for host in hosts:
         lines += [f"    {host.name}:", f"      ansible_host: {host.address}"]
+        if host.operating_system == "debian12":
+            lines += ["      docker_engine_source: upstream  # its own Compose is too old"]
     lines += [
         "  vars:",
         "    ansible_port: 22",

@@ -32,6 +32,14 @@ def test_the_inventory_is_yaml_and_checks_host_keys(settings: Settings) -> None:
     assert f"UserKnownHostsFile={folder / 'known_hosts'}" in arguments
 
 
+def test_a_host_whose_own_compose_is_too_old_takes_the_engine_from_docker(settings: Settings) -> None:
+    old = LabHost("old1", "172.30.77.12", "moorage-lab-old1", "debian12")
+    everything = yaml.safe_load((state.write_inventory(settings, [WEB, old], KEYS) / "hosts.yml").read_text())["all"]
+    assert everything["vars"]["docker_engine_source"] == "distribution"
+    assert everything["hosts"]["old1"]["docker_engine_source"] == "upstream"
+    assert "docker_engine_source" not in everything["hosts"]["web1"]
+
+
 def test_paths_with_spaces_reach_ssh_whole(tmp_path: Path) -> None:
     settings = Settings.from_environment({"HOME": str(tmp_path / "my home")})
     options = state.ssh_options(settings, tmp_path / "a b" / "known_hosts")
