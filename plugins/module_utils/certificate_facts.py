@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import certificate_store, places
 from .certificates import FULLCHAIN
+from .gateway_tls import CURRENT
 from .tls import ACME
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def certificates_of(release: Release) -> list[dict[str, Any]]:
 def serving_folder(release: Release, gateway: Gateway, tls: Tls) -> Path:
     """Return the folder of the pair to which a release's configuration leads."""
     live = places.live(release.project, gateway.service)
-    return live / (release.live[gateway.service].certificate or f"{tls.folder}/{certificate_store.CURRENT}")
+    return live / (release.live[gateway.service].certificate or f"{tls.folder}/{CURRENT}")
 
 
 def _described(release: Release, gateway: Gateway, tls: Tls) -> dict[str, Any]:

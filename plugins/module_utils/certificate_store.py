@@ -21,21 +21,21 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from . import certificates, secret_store
+from . import certificates, file_sets, places, secret_store
 from .atomic_write import link, sync_folder, write
 from .certificates import FULLCHAIN, KEY, Certificate, Pair
 from .errors import MoorageError
+from .gateway_tls import CURRENT
 from .places import make_readable
-from .tls import ACME, PROVIDED
+from .tls import ACME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .certificate_serving import Nginx
     from .tls import Tls
 
-CURRENT = "current"
 # Below the live folder: where ACME's answers are put, and nginx serves them from.
 WEBROOT = "acme"
 # How many versions stay.
@@ -151,8 +151,8 @@ def version(tls: Tls, pair: Pair | None) -> str:
     if tls.mode == ACME:
         return CURRENT
     if pair:
-        return secret_store.fingerprint_of(f"{pair.fullchain}{pair.key}".encode())[:16]
-    return hashlib.sha256("\n".join(tls.names).encode()).hexdigest()[:16]
+        return secret_store.fingerprint_of(f"{pair.fullchain}{pair.key}".encode())[: file_sets.LENGTH]
+    return hashlib.sha256("\n".join(tls.names).encode()).hexdigest()[: file_sets.LENGTH]
 
 
 def provide(live: Path, tls: Tls, pair: Pair | None, owner: int = 0) -> None:
@@ -189,6 +189,18 @@ def _is_usable(place: Path, tls: Tls) -> bool:
     return False
 
 
+def sweep(project: str, used: set[Path]) -> None:
+    """Remove the pairs of releases that are no more; the versions of a link are swept as they come.
+
+    Args:
+        project: The Compose project.
+        used: The folders to which releases lead.
+    """
+    for place in places.state(project).glob("live/*/tls/*/*"):
+        if len(place.name) == file_sets.LENGTH and place not in used:
+            shutil.rmtree(place)
+
+
 def write_pair(place: Path, pair: Pair, owner: int = 0) -> None:
     """Write a pair to a folder of its own, beside its place first."""
     temporary = place.with_name(f".{place.name}")
@@ -217,11 +229,6 @@ def read_certificate(place: Path) -> Certificate | None:
         found = certificates.blocks((place / FULLCHAIN).read_text())
         return certificates.read(found[0]) if found else None
     return None
-
-
-def provided(tls: Tls, secrets: Mapping[str, str]) -> Pair | None:
-    """Return the pair that two secrets hold, or None in other modes."""
-    return Pair(secrets[tls.certificate], secrets[tls.key]) if tls.mode == PROVIDED else None
 
 
 def _target(place: Path) -> str:

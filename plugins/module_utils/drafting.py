@@ -31,7 +31,9 @@ from .release import LiveSet, Release, checksum
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .certificates import Pair
     from .stack import Service, Stack
+    from .tls import Tls
 
 # Keys of a service that are settled before it is run.
 _LEFT_OUT = {"depends_on", "build", "image", "pull_policy", "profiles", "secrets", "volumes", "develop", "env_file"}
@@ -50,6 +52,8 @@ class Draft:
         data_folders: Folders for the stack's own data (relative binds that the controller did not send) to the
             uid of their owner.
         builds: How the images are built that are built here, by service.
+        certificates: How each gateway serves HTTPS, by service: its settings, what was provided, and the uid that
+            its nginx starts as.
     """
 
     release: Release
@@ -59,6 +63,7 @@ class Draft:
     secret_files: Mapping[str, tuple[bytes, int, int]]
     data_folders: Mapping[str, int]
     builds: Mapping[str, building.Build]
+    certificates: Mapping[str, tuple[Tls, Pair | None, int]]
 
 
 def draft(candidate: Candidate) -> Draft:
@@ -87,6 +92,7 @@ class _Drafting:
         self.live: dict[str, LiveSet] = {}
         self.secret_files: dict[str, tuple[bytes, int, int]] = {}
         self.data_folders: dict[str, int] = {}
+        self.certificates: dict[str, tuple[Tls, Pair | None, int]] = {}
 
     def result(self) -> Draft:
         project = self.candidate.project
@@ -118,7 +124,7 @@ class _Drafting:
         )
         compose = self._compose(release)
         folders, secrets = self.data_folders, self.secret_files
-        return Draft(release, compose, self.sets, self.live_files, secrets, folders, self.builds)
+        return Draft(release, compose, self.sets, self.live_files, secrets, folders, self.builds, self.certificates)
 
     def _gateways(self) -> None:
         for block in self.stack.gateways.values():
@@ -127,6 +133,8 @@ class _Drafting:
             drafted = gateway_drafting.draft(block, self.stack, self.candidate, self._uid(service), image)
             self.live[block.service], self.live_files[block.service] = drafted.live, drafted.files
             self.secret_files.update(drafted.password_files)
+            if block.tls:
+                self.certificates[block.service] = (block.tls, drafted.pair, drafted.owner)
 
     def _hooks(self) -> None:
         for path in self.stack.hooks.values():

@@ -14,7 +14,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from . import file_sets
+from . import file_sets, gateway_tls
 from .gateway_locations import BEHIND_PORT, STATIC, is_behind, locations, zone
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def render(
     stack: Stack,
     static: file_sets.Files | None = None,
     passwords: Mapping[str, str] | None = None,
+    *,
     version: tuple[int, ...] = (),
+    certificate: str = "",
 ) -> dict[str, str]:
     """Return the files that are generated for the gateway's configuration folder, by name.
 
@@ -65,8 +67,10 @@ def render(
         static: What else lies in the folder, as ``static_files`` returns it.
         passwords: Where the container sees the password file of each ``basic_auth``.
         version: nginx's, where it is known: an older one takes no word that it does not know.
+        certificate: The folder of the pair for HTTPS, below that of all configurations.
     """
-    files = {"nginx.conf": _main(gateway, stack, passwords or {}, version)}
+    pair = f"{gateway.mount}/{certificate}" if certificate else ""
+    files = {"nginx.conf": _main(gateway, stack, passwords or {}, version, pair)}
     if gateway.discovery:
         files["services.json"] = json.dumps(_discovery(gateway, stack), indent=2) + "\n"
     whole = {**(static or {}), **{name: (text.encode(), 0o644) for name, text in files.items()}}
@@ -96,7 +100,9 @@ def _discovery(gateway: Gateway, stack: Stack) -> dict[str, object]:
     }
 
 
-def _main(gateway: Gateway, stack: Stack, passwords: Mapping[str, str], version: tuple[int, ...]) -> str:
+def _main(
+    gateway: Gateway, stack: Stack, passwords: Mapping[str, str], version: tuple[int, ...], certificate: str
+) -> str:
     # The image's own account, named because its worker alone may read the password files.
     user = ["user nginx;"] if passwords else []
     return "\n".join(
@@ -114,7 +120,8 @@ def _main(gateway: Gateway, stack: Stack, passwords: Mapping[str, str], version:
             *_indent(_http_level(gateway, stack, version)),
             *_indent(_identity_server(stack)),
             *_indent(_strangers_server(gateway)),
-            *_indent(_server(gateway, stack, passwords)),
+            *_indent(_block(gateway_tls.plain_server(gateway, stack, _names(gateway)))),
+            *_indent(_server(gateway, stack, passwords, gateway_tls.listening(gateway, certificate, version))),
             "}",
             "",
         ]
@@ -163,6 +170,7 @@ def _http_level(gateway: Gateway, stack: Stack, version: tuple[int, ...]) -> lis
         "proxy_next_upstream error timeout;",
         "proxy_next_upstream_tries 2;",
         "proxy_next_upstream_timeout 10s;",
+        *gateway_tls.http_level(gateway.tls),
         *_limits(gateway, stack),
     ]
 
@@ -226,20 +234,31 @@ def _strangers_server(gateway: Gateway) -> list[str]:
     """Close connections that ask for a name which is not the gateway's."""
     if not gateway.server_names:
         return []
-    return [f"server {{ listen {gateway.listen} default_server; server_name _; return 444; }}"]
+    plain = f"server {{ listen {gateway.listen} default_server; server_name _; return 444; }}"
+    return [plain, *gateway_tls.strangers(gateway.tls)]
 
 
-def _server(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> list[str]:
+def _names(gateway: Gateway) -> str:
+    if not gateway.server_names:
+        return "_"
     # an address is no name: by one come health checks and probes
-    names = " ".join([*gateway.server_names, "localhost", _ADDRESSES]) if gateway.server_names else "_"
+    own = dict.fromkeys([*gateway.server_names, *(gateway.tls.names if gateway.tls else ()), "localhost"])
+    return " ".join([*own, _ADDRESSES])
+
+
+def _server(gateway: Gateway, stack: Stack, passwords: Mapping[str, str], secured: list[str]) -> list[str]:
+    redirects = gateway.tls and gateway.tls.redirect
+    plain = [f"listen {gateway.listen}{'' if gateway.server_names else ' default_server'};"]
     lines = [
-        f"listen {gateway.listen}{'' if gateway.server_names else ' default_server'};",
+        *([] if redirects else plain),
         *([f"listen {BEHIND_PORT};"] if is_behind(gateway, stack) else []),
-        f"server_name {names};",
+        *secured,
+        f"server_name {_names(gateway)};",
         f"client_max_body_size {gateway.max_body};",
         "client_body_timeout 30s;",
         *_headers(gateway, stack),
         *(f"error_page {status} @error{status};" for status in _ERRORS),
+        *([] if redirects else gateway_tls.challenges(gateway)),
         *locations(gateway, stack, passwords),
     ]
     for status, (code, message) in _ERRORS.items():
@@ -247,11 +266,16 @@ def _server(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> lis
         # types: without it the kind would be that of the path's extension
         answer = f"types {{ }} default_type application/json; return {status} '{body}';"
         lines.append(f"location @error{status} {{ internal; {answer} }}")
-    return ["server {", *_indent(lines), "}"]
+    return _block(lines)
+
+
+def _block(lines: list[str]) -> list[str]:
+    return ["server {", *_indent(lines), "}"] if lines else []
 
 
 def _headers(gateway: Gateway, stack: Stack) -> list[str]:
     names = ["X-Request-ID", "Retry-After", *(_SECURITY_HEADERS if gateway.security_headers else ())]
+    names += ["Strict-Transport-Security"] if gateway.tls and gateway.tls.hsts else []
     client = _client(gateway, stack)
     lines = [f"add_header {name} $own_{_word(name)} always;" for name in names]
     lines += [

@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import basic_auth, file_sets, gateway, secret_store
+from . import basic_auth, certificate_store, certificates, file_sets, gateway, secret_store
+from .certificates import Pair
 from .errors import PREFLIGHT, MoorageError
 from .extension import KEY
 from .release import LiveSet
+from .tls import PROVIDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,11 +31,15 @@ class GatewayDraft:
         live: Its live set.
         files: The files of that.
         password_files: Path of each password file to (content, uid of its owner, mode).
+        pair: The certificate that was provided, if any was.
+        owner: The uid that its nginx starts as.
     """
 
     live: LiveSet
     files: file_sets.Files
     password_files: Mapping[str, tuple[bytes, int, int]]
+    pair: Pair | None = None
+    owner: int = 0
 
 
 def draft(block: Gateway, stack: Stack, candidate: Candidate, uid: int, image: Mapping[str, Any]) -> GatewayDraft:
@@ -47,12 +53,14 @@ def draft(block: Gateway, stack: Stack, candidate: Candidate, uid: int, image: M
         image: The configuration of its image.
 
     Raises:
-        MoorageError: A file or a password is missing.
+        MoorageError: A file or a password is missing, or the certificate cannot be served.
     """
+    pair = _pair(block, candidate)
+    folder = f"{block.tls.folder}/{certificate_store.version(block.tls, pair)}" if block.tls else ""
     static = _static(block, candidate)
     passwords = {group: _password_file(block, group, candidate) for group in block.basic_auth}
     seen = {group: f"{basic_auth.MOUNT}/{path.parent.name}/{path.name}" for group, (path, _text) in passwords.items()}
-    texts = gateway.render(block, stack, static, seen, _version(image))
+    texts = gateway.render(block, stack, static, seen, version=_version(image), certificate=folder)
     files = {**static, **{name: (text.encode(), 0o644) for name, text in texts.items()}}
     signal = stack.services[block.service].reload_signal or "HUP"
     written = {
@@ -60,8 +68,31 @@ def draft(block: Gateway, stack: Stack, candidate: Candidate, uid: int, image: M
         for group, (path, text) in passwords.items()
     }
     return GatewayDraft(
-        LiveSet(block.name, file_sets.checksum(files), block.mount, signal, tuple(written)), files, written
-    )
+        LiveSet(block.name, file_sets.checksum(files), block.mount, signal, tuple(written), folder),
+        files, written, pair, uid,
+    )  # fmt: skip
+
+
+def _pair(block: Gateway, candidate: Candidate) -> Pair | None:
+    """Return the pair that was provided, if it can be served."""
+    if not block.tls or block.tls.mode != PROVIDED:
+        return None
+    place = f"{KEY}.gateways.{block.name}.tls"
+    for key, secret in (("certificate", block.tls.certificate), ("key", block.tls.key)):
+        if not candidate.secrets.get(secret):
+            raise MoorageError(
+                "a certificate that is not given", key=f"{place}.{key}", found=f"{secret} has no value",
+                expected="a PEM text", fix=f"set {secret} as a required secret; nothing was changed",
+                exit_code=PREFLIGHT,
+            )  # fmt: skip
+    pair = Pair(candidate.secrets[block.tls.certificate], candidate.secrets[block.tls.key])
+    try:
+        certificates.check(pair, block.tls.names)
+    except MoorageError as error:
+        secret = block.tls.key if error.key == "key" else block.tls.certificate
+        error.key = f"{place}.{error.key or 'certificate'} ({secret})"
+        raise
+    return certificates.normal(pair)
 
 
 def _version(image: Mapping[str, Any]) -> tuple[int, ...]:

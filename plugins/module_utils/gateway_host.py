@@ -97,6 +97,8 @@ def image_fault(folder: Path, mount: str, image: str, *, pull: str = "never") ->
     command = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "nginx", "--pull", pull]
     logs = re.search(r"(?m)^error_log (/.+)/error\.log", (folder / "nginx.conf").read_text(encoding="utf-8"))
     command += ["--tmpfs", logs.group(1)] if logs else []
+    pairs = folder.parent / "tls"
+    command += ["-v", f"{pairs}:{mount}/tls:ro"] if pairs.is_dir() else []
     command += ["-v", f"{folder}:{mount}/{CURRENT}:ro", image]
     status, output = engine.run([*command, "-t", "-q", "-c", f"{mount}/{CURRENT}/nginx.conf"], wait=300)
     return "" if status == 0 else output or f"exit code {status}"

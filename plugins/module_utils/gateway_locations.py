@@ -46,10 +46,7 @@ def locations(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> l
         stack: Its stack.
         passwords: Where the container sees the password file of each ``basic_auth``.
     """
-    lines = []
-    if gateway.health:
-        answer = 'access_log off; default_type application/json; return 200 \'{"status": "ok"}\';'
-        lines.append(f"location = {gateway.health} {{ {answer} }}")
+    lines = health(gateway)
     if gateway.discovery:
         alias = f"{gateway.mount}/current/services.json"
         lines.append(f"location = {gateway.discovery} {{ default_type application/json; alias {alias}; }}")
@@ -63,6 +60,12 @@ def locations(gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> l
         behind = stack.gateways.get(gateway.in_front_of)
         lines += _block("/", _pass_on(behind)) if behind else ["location / { return 404; }"]
     return lines
+
+
+def health(gateway: Gateway) -> list[str]:
+    """Return the location that nginx answers by itself."""
+    answer = 'access_log off; default_type application/json; return 200 \'{"status": "ok"}\';'
+    return [f"location = {gateway.health} {{ {answer} }}"] if gateway.health else []
 
 
 def _route(route: Route, gateway: Gateway, stack: Stack, passwords: Mapping[str, str]) -> list[str]:

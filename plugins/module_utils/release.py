@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import basic_auth, places, registry
 from .atomic_write import sync_folder, write
+from .certificates import FULLCHAIN, KEY
 from .errors import NOT_UNDONE, MoorageError
+from .gateway_tls import CURRENT
 from .parsing import parse
 
 if TYPE_CHECKING:
@@ -130,7 +132,14 @@ class Release:
         mounts = [mount for body in self.bodies.values() for mount in body.get("volumes") or []]
         sources = [str(mount.get("source", "")) for mount in mounts if mount.get("target") != basic_auth.MOUNT]
         passwords = [path for live in self.live.values() for path in live.password_files]
-        return [self.env_file, *(source for source in sources if source.startswith(f"{places.SECRETS}/")), *passwords]
+        own = [source for source in sources if source.startswith(f"{places.SECRETS}/")]
+        return [self.env_file, *own, *passwords, *self._pairs()]
+
+    def _pairs(self) -> list[str]:
+        """Return the files of the certificates that are the release's own."""
+        folders = [(places.live(self.project, name), live.certificate) for name, live in self.live.items()]
+        own = [folder / place for folder, place in folders if place and not place.endswith(f"/{CURRENT}")]
+        return [str(folder / name) for folder in own for name in (FULLCHAIN, KEY)]
 
     def compose_command(self) -> list[str]:
         """Return the beginning of every Compose command for this release."""

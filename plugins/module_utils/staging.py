@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import difference, engine, file_sets, gateway_host, history, places, recovery, secret_store
+from . import certificate_store, difference, engine, file_sets, gateway_host, history, places, recovery, secret_store
 from .drafting import Draft, draft
 from .errors import PREFLIGHT, MoorageError
 from .release import Image, Release, load, next_number, numbers
@@ -161,6 +161,8 @@ def _write(candidate: Candidate, drafted: Draft) -> None:
         file_sets.store(places.files(project), files)
     for service, files in drafted.live_sets.items():
         file_sets.store(places.live(project, service), files)
+    for service, (tls, pair, owner) in drafted.certificates.items():
+        certificate_store.provide(places.live(project, service), tls, pair, owner)
     secret_store.write_env_file(Path(drafted.release.env_file), candidate.secrets)
     for path, (content, owner, mode) in drafted.secret_files.items():
         secret_store.write_service_file(Path(path), content, owner, mode)
@@ -197,17 +199,20 @@ def sweep(current: Release) -> None:
     staged = [number for number in numbers(project) if number not in committed and _young(project, number)]
     kept = {*list(committed)[: current.stack.keep_releases], current.number, *staged}
     used: set[str] = set()
+    pairs: set[Path] = set()
     tags: set[str] = set()
     secret_files: set[str] = set()
     for number in sorted(kept):
         with contextlib.suppress(MoorageError):
             release = load(project, number)
             used |= set(release.contents.values()) | {live.hash for live in release.live.values()}
+            pairs |= {places.live(project, service) / live.certificate for service, live in release.live.items()}
             tags |= {tag for image in release.images.values() for tag in (image.keep_tag, image.local)}
             secret_files |= set(release.secret_files())
     for number in set(numbers(project)) - kept:
         shutil.rmtree(places.releases(project) / number)
     _sweep_files(project, used, secret_files)
+    certificate_store.sweep(project, pairs)
     for tag in set(kept_tags(project)) - tags:
         engine.call("DELETE", f"/images/{tag}", absent=(404, 409))
     for journal in sorted(places.transactions(project).glob("*.jsonl"))[:-20]:
@@ -223,7 +228,7 @@ def _sweep_files(project: str, used: set[str], secret_files: set[str]) -> None:
     folders = [places.files(project), *(places.state(project) / "live").glob("*")]
     for folder in folders:
         for path in folder.glob("[0-9a-f]*"):
-            if path.name not in used and path.name != "current":
+            if path.name not in used and len(path.name) == file_sets.LENGTH:
                 shutil.rmtree(path)
     for path in [*places.secrets(project).glob("*.env"), *places.secrets(project).glob("files/*/*/*")]:
         if str(path) not in secret_files:
