@@ -16,6 +16,7 @@ from . import (
     engine,
     facts_timer,
     file_sets,
+    gpu_rendering,
     history,
     places,
     planning,
@@ -56,6 +57,7 @@ def answer_plan(request: Mapping[str, Any]) -> Answer:
         return planned(history.choose(project, request["number"]), base, request, None)
     same = base if base and base.source == request["source"] and not request["build"] else None
     same = same if same and _same_secrets(same, request["secrets"], request["secret_files"]) else None
+    same = same if same and not gpu_rendering.is_stale(same) else None
     if why := _why_recorded(same, damaged, request):
         return _recorded(base, request, why)
     if same:

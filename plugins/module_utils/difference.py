@@ -9,7 +9,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import database_roles, engine, file_sets, history, legacy_networks, places
+from . import database_roles, engine, file_sets, gpu_probe, history, legacy_networks, places
 from .database_roles import ROLE
 from .legacy_networks import LEGACY
 from .stack import ANYTIME, AT_FIRST
@@ -79,6 +79,8 @@ def container_fault(container: dict[str, Any], release: Release, service: str, a
     fault = "" if moved else _network_fault(container, release, service, around.networks)
     fault = fault or _attached_fault(container, release.bodies[service], around.ids)
     one_of_many = release.stack.services[service].replicas > 1
+    if release.stack.services[service].gpu:
+        fault = fault or gpu_probe.lost(container)
     return fault or history.hand_made(container, around.left.get(service), networks=not moved, name=not one_of_many)
 
 

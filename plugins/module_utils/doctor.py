@@ -12,13 +12,13 @@ import os
 import platform
 import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, history, model_space, places, planning, registry, resources, topology
+from . import difference, engine, gpu_rendering, history, model_space, places, planning, registry, resources, topology
 from .candidate import Candidate
 from .drafting import draft
 from .errors import PREFLIGHT, MoorageError
+from .gpu import PREFERRED
 from .journal import unfinished
 from .preflight import Accepted
 from .verification import Check
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .bootstrap_server import Finding
+    from .gpu import Gpu
     from .release import Release
 
 _CLOCK_SECONDS = 60.0
@@ -160,24 +161,17 @@ def _total_memory() -> int:
 
 def _gpu(release: Release) -> list[Check]:
     """A service that reserves a GPU is not even created where Docker cannot give it one."""
-    wanting = sorted(name for name, body in release.bodies.items() if _wants_gpu(body))
-    if not wanting:
-        return []
-    runtimes = engine.call("GET", "/info").get("Runtimes") or {}
-    names = ", ".join(wanting)
-    if not Path("/dev/nvidiactl").exists():
-        fix = "run them on a host that has one, or leave their profile out"
-        return [Check("gpu", "", False, f"{names} want a GPU, and this host has none (no /dev/nvidiactl)", fix)]
-    if "nvidia" not in runtimes:
-        detail = f"{names} want a GPU, and Docker has no runtime for it (found: {', '.join(sorted(runtimes))})"
-        return [Check("gpu", "", False, detail, "install the NVIDIA Container Toolkit on the host")]
-    return [Check("gpu", "", True)]
+    wanted = gpu_rendering.wanting(release)
+    faults = gpu_rendering.faults(release)
+    return [_gpu_check(name, wanted[name], faults.get(name)) for name in wanted]
 
 
-def _wants_gpu(body: Mapping[str, Any]) -> bool:
-    devices = (((body.get("deploy") or {}).get("resources") or {}).get("reservations") or {}).get("devices") or []
-    reserved = any("gpu" in (device.get("capabilities") or ()) for device in devices)
-    return bool(reserved or body.get("gpus") or body.get("runtime") == "nvidia")
+def _gpu_check(service: str, wanted: Gpu, fault: gpu_rendering.Fault | None) -> Check:
+    if not fault:
+        return Check("gpu", service, True)
+    if wanted.mode == PREFERRED:
+        return Check("gpu", service, True, f"{service} runs without {wanted}: {fault.detail}", fault.fix)
+    return Check("gpu", service, False, f"{service} wants {wanted}, and {fault.detail}", fault.fix)
 
 
 def _subnets(release: Release) -> list[Check]:

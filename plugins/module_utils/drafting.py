@@ -16,6 +16,7 @@ from . import (
     engine,
     file_sets,
     gateway_drafting,
+    gpu_rendering,
     monitoring_files,
     pinning,
     places,
@@ -93,6 +94,7 @@ class _Drafting:
         self.secret_files: dict[str, tuple[bytes, int, int]] = {}
         self.data_folders: dict[str, int] = {}
         self.certificates: dict[str, tuple[Tls, Pair | None, int]] = {}
+        self.gpus = gpu_rendering.Giving.here() if any(s.gpu for s in stack.services.values()) else None
 
     def result(self) -> Draft:
         project = self.candidate.project
@@ -148,7 +150,8 @@ class _Drafting:
 
     def _body(self, service: Service) -> dict[str, Any]:
         """Return the service as it is run; images and labels come later."""
-        body = {key: value for key, value in service.body.items() if key not in _LEFT_OUT}
+        given = self.gpus.render(service.body, service.gpu) if self.gpus and service.gpu else service.body
+        body = {key: value for key, value in given.items() if key not in _LEFT_OUT}
         body["volumes"] = [self._mount(service, mount) for mount in service.body.get("volumes") or []]
         body["volumes"] += self._secrets(service)
         if service.name in self.live and self.live[service.name].password_files:

@@ -37,9 +37,9 @@ _CONFIG = (
 )
 _HOST_CONFIG = (
     "Binds", "BlkioWeight", "CapAdd", "CapDrop", "CpuPeriod", "CpuQuota", "CpuShares", "CpusetCpus", "CpusetMems",
-    "Devices", "Dns", "ExtraHosts", "Init", "LogConfig", "Memory", "MemoryReservation", "MemorySwap", "Mounts",
-    "NanoCpus", "PidsLimit", "PortBindings", "Privileged", "ReadonlyRootfs", "RestartPolicy", "SecurityOpt", "ShmSize",
-    "Sysctls", "Tmpfs", "Ulimits",
+    "DeviceRequests", "Devices", "Dns", "ExtraHosts", "Init", "LogConfig", "Memory", "MemoryReservation", "MemorySwap",
+    "Mounts", "NanoCpus", "PidsLimit", "PortBindings", "Privileged", "ReadonlyRootfs", "RestartPolicy", "SecurityOpt",
+    "ShmSize", "Sysctls", "Tmpfs", "Ulimits",
 )  # fmt: skip
 # Labels of Compose and of ours tell where a container is from, not what it is.
 _OWN_LABELS = ("com.docker.compose.", "desktop.docker.", "moorage.")

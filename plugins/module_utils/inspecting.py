@@ -14,6 +14,7 @@ from . import (
     bootstrapping,
     engine,
     facts_timer,
+    gpu_rendering,
     history,
     places,
     reasons,
@@ -92,12 +93,13 @@ def answer_status(request: Mapping[str, Any]) -> Answer:
     project = request["project"]
     release = in_force(project)
     busy = unit.holder(project) if unit.active(project) else run_lock.describe(run_lock.read(project))
+    without = "".join(f"; {name} {note}" for name, note in gpu_rendering.notes(release).items())
     return {
         "outcome": "status", "exit_code": 0, "changed": False, "release": release.number,
         "services": describe_services(release), "entrances": entrances(release), "record": dict(release.record),
         "networks": topology.networks(release), "strangers": topology.strangers(release),
         "targets": targets.targets(release, engine.by_service(project)),
-        "summary": f"release {release.number}" + (f"; under way: {busy}" if busy else ""),
+        "summary": f"release {release.number}" + (f"; under way: {busy}" if busy else "") + without,
     }  # fmt: skip
 
 

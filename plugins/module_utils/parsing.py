@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import bootstrap, gateway_parsing, monitoring_parsing, resources
+from . import bootstrap, gateway_parsing, gpu, monitoring_parsing, resources
 from .errors import MoorageError
 from .extension import KEY
 from .monitoring import Metrics
@@ -113,7 +113,7 @@ def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waite
         depends_on={target: how["condition"] for target, how in (body.get("depends_on") or {}).items()},
         networks=() if body.get("network_mode") else tuple(sorted(body.get("networks") or ["default"])),
         ports=tuple(_ports(body)),
-        probes=tuple(_probes(block, body)),
+        probes=tuple(_probes(name, block, body)),
         routes=tuple(gateway_parsing.route(name, route) for route in block.get("routes", [])),
         stable_seconds=seconds(block["stable_for"]) if "stable_for" in block else _stable_seconds(body),
         reload_signal=block.get("reload", {}).get("signal", ""),
@@ -122,6 +122,7 @@ def _service(name: str, body: Mapping[str, Any], block: Mapping[str, Any], waite
         may_end=_may_end(body, block),
         bootstrap=bootstrap.parse(block["bootstrap"]) if "bootstrap" in block else None,
         metrics=Metrics(**block["metrics"]) if "metrics" in block else None,
+        gpu=gpu.parse(name, body, block),
     )
 
 
@@ -162,7 +163,7 @@ def _ports(body: Mapping[str, Any]) -> list[Port]:
     ]
 
 
-def _probes(block: Mapping[str, Any], body: Mapping[str, Any]) -> list[Probe]:
+def _probes(name: str, block: Mapping[str, Any], body: Mapping[str, Any]) -> list[Probe]:
     probes = [parse_probe(entry) for entry in block.get("probes", [])]
     if (body.get("healthcheck") or {}).get("test", ["NONE"])[:1] != ["NONE"]:
         start, interval = (seconds(body["healthcheck"].get(key) or "0s") for key in ("start_period", "interval"))
@@ -171,6 +172,8 @@ def _probes(block: Mapping[str, Any], body: Mapping[str, Any]) -> list[Probe]:
     if not block.get("probes"):
         targets = [port.target for port in _ports(body) if port.protocol == "tcp"]
         probes += [Probe("tcp", f"TCP {target}", port=target) for target in dict.fromkeys(targets)]
+    if gpu.parse(name, body, block):
+        probes.append(Probe("gpu", "nvidia-smi in the container"))
     return probes
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from . import bootstrapping, database_roles, difference, engine, legacy_networks, preflight, reasons
+from . import bootstrapping, database_roles, difference, engine, gpu_rendering, legacy_networks, preflight, reasons
 from .secret_store import as_variables
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
     actual = difference.actual(new)
     running = engine.by_service(new.project)
     databases = database_roles.roles(new)
+    without_gpu = gpu_rendering.notes(new)
     kinds: dict[str, list[tuple[str, tuple[str, ...]]]] = {}
     for what, reason in actual.items():
         service = what.replace(difference.LIVE, "")
@@ -117,6 +118,7 @@ def plan(new: Release, base: Release | None, accepted: preflight.Accepted) -> Pl
         else:
             copies = len(running.get(service, []))
             missing = reason.startswith("has ") and copies < new.stack.services[service].replicas
+            why += (without_gpu[service],) if service in without_gpu else ()
             kinds.setdefault("recreate" if copies and not missing else "create", []).append((service, why))
     resources = bootstrapping.look(new, base, running)
     kinds["bootstrap"] = bootstrapping.pending(resources)

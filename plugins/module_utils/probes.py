@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import engine, tls_client
+from . import engine, gpu_probe, tls_client
 from .network_namespace import inside
 from .websocket import WebSocket
 
@@ -47,6 +47,8 @@ def fault(probe: Probe, container: dict[str, Any], others: Containers) -> str:
 def _ask(probe: Probe, container: dict[str, Any], others: Containers) -> str:
     if probe.kind == "health":
         return health_fault(container)
+    if probe.kind == "gpu":
+        return gpu_probe.fault(container)
     if probe.kind == "postgres":
         return _postgres(probe, container)
     if probe.kind == "reaches":

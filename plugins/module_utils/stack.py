@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .bootstrap import Bootstrap
+    from .gpu import Gpu
     from .tls import Tls
 
 DEFAULT_STABLE_SECONDS = 10.0
@@ -57,7 +58,7 @@ class WebSocketCheck:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """One check of a service: ``kind`` is http, websocket, tcp, reaches, postgres or health."""
+    """One check of a service: ``kind`` is http, websocket, tcp, reaches, postgres, gpu or health."""
 
     kind: str
     name: str
@@ -167,6 +168,7 @@ class Service:
     may_end: str = ""
     bootstrap: Bootstrap | None = None
     metrics: Metrics | None = None
+    gpu: Gpu | None = None
 
     @property
     def optional(self) -> bool:

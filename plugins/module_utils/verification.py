@@ -10,7 +10,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, gateway, gateway_host, places, probes
+from . import difference, engine, gateway, gateway_host, gpu_rendering, places, probes
 
 if TYPE_CHECKING:
     from .release import Release
@@ -64,6 +64,7 @@ def verify(release: Release) -> list[Check]:
         Check("files", "", False, f"{path} was changed or removed by hand", "deploy again")
         for path in difference.damaged_files(release)
     ]
+    found += [Check("gpu", name, True, note) for name, note in gpu_rendering.notes(release).items()]
     optional = {name for name, service in release.stack.services.items() if service.optional}
     return [dataclasses.replace(check, optional=check.service in optional) for check in found]
 
@@ -81,7 +82,8 @@ def verified_summary(release: Release, checks: list[Check]) -> str:
     summary = f"{count - len(bad)}/{count} services verified"
     told = fault_summary([check for check in faults if check.fault])
     aside = fault_summary([check for check in faults if check.optional])
-    return summary + (f": {told}" if told else "") + (f"; optional: {aside}" if aside else "")
+    without = "".join(f"; {check.service} {check.detail}" for check in checks if check.name == "gpu" and check.ok)
+    return summary + (f": {told}" if told else "") + (f"; optional: {aside}" if aside else "") + without
 
 
 def _container_fix(reason: str) -> str:

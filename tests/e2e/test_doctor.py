@@ -31,7 +31,7 @@ TOLD = {
     "a port that two services want": "port 9100/tcp is wanted by call-flow and by rag-engine",
     "a tag that is not there": "docker.n8n.io/n8nio/n8n:9.9.9 is not in its registry",
     "a registry without an address": "the host cannot resolve the name of the registry registry.invalid",
-    "a GPU that is not there": "call-flow want a GPU, and this host has none",
+    "a GPU that is not there": "call-flow wants a GPU, and this host has none",
     "more memory than there is": "the services may use 1002.6 GiB, and the host has ",
     "an external network": "the external network nowhere does not exist",
     "a subnet in use": "the subnet 172.30.0.0/16 of network oberaconnect_wide overlaps the host's route to 172.30.",
