@@ -147,6 +147,11 @@ class HostResult:
         """What the Prometheus of each stack scrapes, and whether it answers: service, instance, up, error."""
         return self._last("targets")
 
+    @property
+    def certificates(self) -> list[dict[str, Any]]:
+        """The certificates that the gateways serve: names, issuer, expires, days, renewed, last_error, fault."""
+        return self._last("certificates")
+
     def _last(self, key: str) -> list[dict[str, Any]]:
         latest = {str(item.get("stack", "")): item[key] for item in self.outcomes if item.get(key)}
         return [entry for entries in latest.values() for entry in entries]
@@ -172,6 +177,7 @@ class HostResult:
             **({"networks": self.networks} if self.networks else {}),
             **({"strangers": self.strangers} if self.strangers else {}),
             **({"targets": self.targets} if self.targets else {}),
+            **({"certificates": self.certificates} if self.certificates else {}),
             **({"error": self.error} if self.error else {}),
         }
 

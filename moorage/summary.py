@@ -68,6 +68,7 @@ def _show_host(terminal: Terminal, verb: str, host: HostResult) -> None:
         rows = [row for network in host.networks for row in _network_rows(network)]
         terminal.table(("NETWORK", "CONTAINER", "SERVICE", "ADDRESS"), rows)
     _show_rows(terminal, host)
+    _show_certificates(terminal, host)
     _show_failed_checks(terminal, host.name, host.checks)
     if host.error:
         _show_error(terminal, host.name, host.error)
@@ -84,7 +85,7 @@ def _show_rows(terminal: Terminal, host: HostResult) -> None:
         titles = ("RELEASE", "IN FORCE SINCE", "BY", "REVISION", "STACK", "CHANGES")
         terminal.table(titles, [_release_row(row) for row in host.history])
     for entry in host.failed:
-        terminal.say(f"{_when(entry)}: {entry['result']} by {entry['operator']}: {entry.get('reason', '')}")
+        terminal.say(f"{_when(entry['time'])}: {entry['result']} by {entry['operator']}: {entry.get('reason', '')}")
     if host.images:
         terminal.table(("IMAGE", "LOCKED OR IN FORCE", "IN THE REGISTRY"), [_image_row(row) for row in host.images])
 
@@ -93,6 +94,12 @@ def _show_rows(terminal: Terminal, host: HostResult) -> None:
     for entry in host.strangers:
         words = f"{entry['container']} ({entry['origin']}, {entry['state']}) {', '.join(entry['why'])}"
         terminal.say(f"not the stack's: {words}; it is left alone")
+
+
+def _show_certificates(terminal: Terminal, host: HostResult) -> None:
+    if host.certificates:
+        titles = ("CERTIFICATE", "GATEWAY", "EXPIRES", "DAYS", "ISSUER", "RENEWED", "FAULT")
+        terminal.table(titles, [_certificate_row(row) for row in host.certificates])
 
 
 def _show_failed_checks(terminal: Terminal, host: str, checks: list[Check]) -> None:
@@ -138,6 +145,14 @@ def _target_row(row: dict[str, Any]) -> tuple[str, ...]:
     return str(row["service"]), str(row["instance"] or "-"), "up" if row["up"] else "down", str(row["error"] or "-")
 
 
+def _certificate_row(row: dict[str, Any]) -> tuple[str, ...]:
+    issuer = "none yet: a placeholder" if row.get("placeholder") else str(row.get("issuer", "-"))
+    fault = "; ".join(filter(None, (row["fault"], row["last_error"]))) or "-"
+    expires, days = (_when(row["expires"])[:10], f"{row['days']:.0f}") if row["expires"] else ("-", "-")
+    renewed = _when(row["renewed"]) if row.get("renewed") else "-"
+    return ", ".join(row["names"]), str(row["gateway"]), expires, days, issuer, renewed, fault
+
+
 def _image_row(row: dict[str, Any]) -> tuple[str, ...]:
     known = str(row["locked"] or row["in_force"] or "-")
     return str(row["image"]), known[:19], str(row["digest"])[:19] + (" *" if row["outdated"] else "")
@@ -149,7 +164,7 @@ def _release_row(row: dict[str, Any]) -> tuple[str, ...]:
     mark = "*" if row["in_force"] else ""
     return (
         f"{row['release']}{mark}",
-        _when(row),
+        _when(row["time"]),
         str(row["operator"]),
         str(row["revision"] or "-"),
         str(row["stack"]),
@@ -157,8 +172,8 @@ def _release_row(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _when(row: dict[str, Any]) -> str:
-    return datetime.datetime.fromtimestamp(row["time"], tz=datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _when(moment: float) -> str:
+    return datetime.datetime.fromtimestamp(moment, tz=datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _show_error(terminal: Terminal, host: str, error: dict[str, Any]) -> None:

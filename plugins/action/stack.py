@@ -175,7 +175,7 @@ class ActionModule(ActionBase):
 
 def _url(entrance: dict[str, Any], address: str) -> dict[str, str]:
     host = entrance["host_ip"] or address
-    return {"name": entrance["name"], "url": f"http://{host}:{entrance['port']}{entrance['path']}"}
+    return {"name": entrance["name"], "url": f"{entrance['scheme']}://{host}:{entrance['port']}{entrance['path']}"}
 
 
 _ARGUMENTS: dict[str, dict[str, Any]] = {

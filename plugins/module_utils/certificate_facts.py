@@ -30,11 +30,7 @@ _DAY = 86400.0
 
 def certificates_of(release: Release) -> list[dict[str, Any]]:
     """Return what there is to say of each gateway's certificate; moments are seconds since 1970."""
-    return [
-        {"gateway": gateway.name, "service": gateway.service, **_described(release, gateway, gateway.tls)}
-        for gateway in release.stack.gateways.values()
-        if gateway.tls
-    ]
+    return [described(release, gateway, gateway.tls) for gateway in release.stack.gateways.values() if gateway.tls]
 
 
 def serving_folder(release: Release, gateway: Gateway, tls: Tls) -> Path:
@@ -43,14 +39,19 @@ def serving_folder(release: Release, gateway: Gateway, tls: Tls) -> Path:
     return live / (release.live[gateway.service].certificate or f"{tls.folder}/{CURRENT}")
 
 
-def _described(release: Release, gateway: Gateway, tls: Tls) -> dict[str, Any]:
+def described(release: Release, gateway: Gateway, tls: Tls) -> dict[str, Any]:
+    """Return what there is to say of one gateway's certificate."""
     place = serving_folder(release, gateway, tls)
     found = certificate_store.read_certificate(place)
     state = _state(place.parent / RENEWAL) if tls.mode == ACME else {}
     row: dict[str, Any] = {
-        "mode": tls.mode, "names": list(tls.names), "last_attempt": state.get("last_attempt"),
+        "gateway": gateway.name,
+        "service": gateway.service,
+        "mode": tls.mode,
+        "names": list(tls.names),
+        "last_attempt": state.get("last_attempt"),
         "last_error": state.get("last_error", ""),
-    }  # fmt: skip
+    }
     if not found:
         return {**row, "expires": None, "fault": f"there is no certificate in {place}"}
     placeholder = tls.mode == ACME and certificate_store.Store(place.parent).is_placeholder()

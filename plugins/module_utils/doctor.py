@@ -14,13 +14,26 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, gpu_rendering, history, model_space, places, planning, registry, resources, topology
+from . import (
+    certificate_facts,
+    difference,
+    engine,
+    gpu_rendering,
+    history,
+    model_space,
+    places,
+    planning,
+    registry,
+    resources,
+    topology,
+)
 from .candidate import Candidate
 from .drafting import draft
 from .errors import PREFLIGHT, MoorageError
 from .gpu import PREFERRED
 from .journal import unfinished
 from .preflight import Accepted
+from .tls import ACME, PROVIDED, SELF_SIGNED
 from .verification import Check
 
 if TYPE_CHECKING:
@@ -36,6 +49,11 @@ _FREE_FOR_FILES = 128 * 1024**2
 _FREE_INODES = 0.05
 # Where a subnet is suggested from: first those that companies and VPNs use least.
 _POOLS = ("172.16.0.0/12", "192.168.0.0/16", "10.0.0.0/8")
+_CERTIFICATE_FIXES = {
+    PROVIDED: "put the renewed certificate and its key into the secrets, and deploy",
+    SELF_SIGNED: "deploy again: another one is made",
+    ACME: "see ./runner.py tls status, and try ./runner.py tls renew",
+}
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 
 
@@ -47,7 +65,7 @@ def answer_doctor(request: Mapping[str, Any]) -> dict[str, Any]:
         checks += _stack(request)
     else:
         checks += _clock(request["time"])
-    faults = [check for check in checks if not check.ok]
+    faults = [check for check in checks if check.fault]
     answer: dict[str, Any] = {
         "outcome": "not ready" if faults else "ready",
         "exit_code": PREFLIGHT if faults else 0,
@@ -127,6 +145,7 @@ def _stack(request: Mapping[str, Any]) -> list[Check]:
     except MoorageError as error:
         return [*_clock(request["time"]), *_space(pulls=True), _refused("stack", error)]
     found = [*plan.checks, *before_deploy(release, request, plan.resources), *_images(release), *_damage(base, damaged)]
+    found += _certificates(base) if base else []
     return found + [_stranger(entry) for entry in topology.strangers(release)]
 
 
@@ -139,6 +158,17 @@ def _stranger(entry: Mapping[str, Any]) -> Check:
 def _damage(base: Release | None, damaged: str) -> list[Check]:
     files = [damaged] if damaged else difference.damaged_files(base) if base else []
     return [Check("files", "", False, f"{file} was changed or removed by hand", "deploy again") for file in files]
+
+
+def _certificates(base: Release) -> list[Check]:
+    """A certificate that nobody accepts does not make a deploy fail, and is what people ask `doctor` for."""
+    return [
+        Check(
+            f"certificate of {row['gateway']}", row["service"], not certificate_facts.worrying(row),
+            certificate_facts.in_words(row), _CERTIFICATE_FIXES[row["mode"]], optional=not row["fault"],
+        )
+        for row in certificate_facts.certificates_of(base)
+    ]  # fmt: skip
 
 
 def _memory(release: Release, *, accepted: bool) -> list[Check]:

@@ -12,7 +12,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, gateway_log, places
+from . import certificate_facts, difference, engine, gateway_log, places
 from .errors import MoorageError
 from .facts_text import Metrics
 from .journal import DONE, parse
@@ -73,6 +73,7 @@ def text(release: Release) -> str:
             _container(metrics, name, copy)
     metrics.add("moorage_drift", differing, "How many services differ from the release in force.")
     _gateways(metrics, release, running)
+    _certificates(metrics, release)
     return metrics.text()
 
 
@@ -132,6 +133,20 @@ def _gateways(metrics: Metrics, release: Release, running: dict[str, list[dict[s
             gateway=name,
         )  # fmt: skip
     _replace(path, json.dumps(kept), mode=0o600)
+
+
+def _certificates(metrics: Metrics, release: Release) -> None:
+    for row in certificate_facts.certificates_of(release):
+        labels = {"gateway": row["gateway"], "name": row["names"][0]}
+        failed = bool(row["last_error"])
+        metrics.add("moorage_certificate_renewal_failed", failed, "Whether the last renewal failed.", **labels)
+        if row["expires"] is None:
+            continue
+        metrics.add("moorage_certificate_expiry_timestamp_seconds", row["expires"], "When it expires.", **labels)
+        placeholder = row["placeholder"]
+        metrics.add("moorage_certificate_placeholder", placeholder, "Whether none was issued yet.", **labels)
+        if row["renewed"]:
+            metrics.add("moorage_certificate_renewed_timestamp_seconds", row["renewed"], "When it came.", **labels)
 
 
 def _kept(path: Path) -> dict[str, Any]:

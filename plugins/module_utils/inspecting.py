@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import (
     audit,
     bootstrapping,
+    certificate_facts,
     engine,
     facts_timer,
     gpu_rendering,
@@ -99,6 +100,7 @@ def answer_status(request: Mapping[str, Any]) -> Answer:
         "services": describe_services(release), "entrances": entrances(release), "record": dict(release.record),
         "networks": topology.networks(release), "strangers": topology.strangers(release),
         "targets": targets.targets(release, engine.by_service(project)),
+        "certificates": certificate_facts.certificates_of(release),
         "summary": f"release {release.number}" + (f"; under way: {busy}" if busy else "") + without,
     }  # fmt: skip
 
@@ -187,9 +189,11 @@ def entrances(release: Release) -> list[dict[str, Any]]:
     found = []
     for gateway in release.stack.gateways.values():
         paths = [gateway.health, gateway.discovery, *_routed(release, gateway)]
+        listen, scheme = (gateway.tls.listen, "https") if gateway.tls else (gateway.listen, "http")
         for port in release.stack.services[gateway.service].ports:
-            if port.target == gateway.listen:
-                found += [_entrance(gateway.service, port.host_ip, port.published, path) for path in paths if path]
+            if port.target == listen:
+                place = (gateway.service, port.host_ip, port.published)
+                found += [_entrance(*place, path, scheme) for path in paths if path]
     for service in release.stack.services.values():
         for probe in service.probes:
             for port in service.ports:
@@ -199,7 +203,9 @@ def entrances(release: Release) -> list[dict[str, Any]]:
                     and port.target == probe.port
                     and service.name not in release.live
                 ):
-                    found.append(_entrance(service.name, port.host_ip, port.published, probe.http.path))
+                    found.append(
+                        _entrance(service.name, port.host_ip, port.published, probe.http.path, probe.http.scheme)
+                    )
     return found
 
 
@@ -215,8 +221,8 @@ def _routed(release: Release, gateway: Gateway) -> list[str]:
     return found
 
 
-def _entrance(name: str, host_ip: str, port: int, path: str) -> dict[str, Any]:
-    return {"name": name, "host_ip": host_ip, "port": port, "path": path}
+def _entrance(name: str, host_ip: str, port: int, path: str, scheme: str) -> dict[str, Any]:
+    return {"name": name, "host_ip": host_ip, "port": port, "path": path, "scheme": scheme}
 
 
 def answer_destroy(request: Mapping[str, Any]) -> Answer:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .certificate_facts import WARNING_DAYS
 from .units import seconds
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # File systems that only look full, or belong to containers.
 _PASSED_OVER = 'fstype!~"tmpfs|ramfs|squashfs|overlay|nsfs|fuse.*"'
 _FACTS_SECONDS = 120
+_DAY = 86400
 
 
 def groups(stack: Stack, jobs: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -34,7 +36,7 @@ def groups(stack: Stack, jobs: Iterable[str]) -> dict[str, dict[str, Any]]:
         found["releases"] = _releases(stack.project, alerts)
         found["host"] = _host(alerts)
         if stack.gateways:
-            found["gateways"] = _gateways(stack.project, alerts)
+            found["gateways"] = [*_gateways(stack.project, alerts), *_certificates(stack.project, alerts)]
     return {name: {"name": name, "rules": rules} for name, rules in found.items()}
 
 
@@ -187,6 +189,34 @@ def _gateways(project: str, alerts: Alerts) -> list[dict[str, Any]]:
             f"{slow} > {seconds(alerts.latency):g}",
             alerts.after,
             "the gateway {{ $labels.gateway }} takes {{ $value | humanizeDuration }} for one request in twenty",
+        ),
+    ]
+
+
+def _certificates(project: str, alerts: Alerts) -> list[dict[str, Any]]:
+    of = f'{{stack="{project}"}}'
+    left = f"moorage_certificate_expiry_timestamp_seconds{of} - time()"
+    name = "the certificate for {{ $labels.name }} at the gateway {{ $labels.gateway }}"
+    return [
+        _alert(
+            "CertificateExpiring",
+            f"{left} < {WARNING_DAYS * _DAY:.0f}",
+            alerts.after,
+            name + " expires in {{ $value | humanizeDuration }}; ./runner.py tls status tells why it was not renewed",
+            severity="critical",
+        ),
+        _alert(
+            "CertificateMissing",
+            f"moorage_certificate_placeholder{of} == 1",
+            "1h",
+            name + " was never issued, and browsers refuse the placeholder; see ./runner.py tls status",
+            severity="critical",
+        ),
+        _alert(
+            "CertificateRenewalFailing",
+            f"moorage_certificate_renewal_failed{of} == 1",
+            "24h",
+            name + " is not renewed; the one before serves on; ./runner.py tls status tells why",
         ),
     ]
 

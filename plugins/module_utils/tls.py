@@ -77,6 +77,11 @@ class Tls:
         """Where the certificates lie below the gateway's live folder."""
         return f"tls/{self.names[0].replace('*', '_')}"
 
+    @property
+    def server_name(self) -> str:
+        """What a handshake asks for to reach this gateway; empty where its first name is an address."""
+        return "" if _NUMBERS.fullmatch(self.names[0]) else self.names[0].replace("*", "www")
+
 
 def parse(block: Mapping[str, Any], place: str, server_names: Sequence[str], listen: int) -> Tls | None:
     """Return how a gateway serves HTTPS, or None where it does not.

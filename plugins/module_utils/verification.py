@@ -10,11 +10,13 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import difference, engine, gateway, gateway_host, gpu_rendering, places, probes
+from . import certificate_facts, difference, engine, gateway, gateway_host, gpu_rendering, places, probes
+from .certificate_serving import Nginx
 
 if TYPE_CHECKING:
     from .release import Release
-    from .stack import GatewayCheck, Probe, Service
+    from .stack import Gateway, GatewayCheck, Probe, Service
+    from .tls import Tls
 
 _WORKERS = 32
 
@@ -57,6 +59,9 @@ def verify(release: Release) -> list[Check]:
             jobs.append(pool.submit(_through_gateway, release, check, running))
         for name in release.live:
             jobs.append(pool.submit(_configuration, release, name, running))
+        for gateway in release.stack.gateways.values():
+            if gateway.tls:
+                jobs.append(pool.submit(_certificate, release, gateway, gateway.tls, running))
     strangers = [name for name in faults if name not in release.stack.services and ":" not in name]
     found = [job if isinstance(job, Check) else job.result() for job in jobs]
     found += [Check("container", name, False, faults[name], "deploy removes it") for name in strangers]
@@ -66,7 +71,7 @@ def verify(release: Release) -> list[Check]:
     ]
     found += [Check("gpu", name, True, note) for name, note in gpu_rendering.notes(release).items()]
     optional = {name for name, service in release.stack.services.items() if service.optional}
-    return [dataclasses.replace(check, optional=check.service in optional) for check in found]
+    return [dataclasses.replace(check, optional=check.optional or check.service in optional) for check in found]
 
 
 def fault_summary(faults: list[Check]) -> str:
@@ -103,37 +108,53 @@ def _probe(service: str, probe: Probe, container: dict[str, Any], which: str, ru
 
 def _through_gateway(release: Release, check: GatewayCheck, running: probes.Containers) -> Check:
     began = time.monotonic()
-    service = release.stack.gateways[check.gateway].service
+    gateway = release.stack.gateways[check.gateway]
+    service = gateway.service
     address, port = gateway_address(release, check.gateway, running)
     detail = "has no running container"
     if address:
-        detail = _asked(check, address, port)
+        detail = _asked(check, gateway, address, port)
     return Check(
         check.name, service, not detail, detail,
         f"look at: docker logs of {service}" if detail else "", time.monotonic() - began,
     )  # fmt: skip
 
 
-def _asked(check: GatewayCheck, address: str, port: int) -> str:
+def _asked(check: GatewayCheck, gateway: Gateway, address: str, port: int) -> str:
+    how: dict[str, Any] = {"scheme": "https", "server_name": gateway.tls.server_name} if gateway.tls else {}
     if check.http:
-        return probes.http_fault(check.http, address, port)
-    return probes.websocket_fault(check.websocket, address, port) if check.websocket else ""
+        return probes.http_fault(dataclasses.replace(check.http, **how), address, port)
+    return probes.websocket_fault(dataclasses.replace(check.websocket, **how), address, port) if check.websocket else ""
 
 
 def gateway_address(release: Release, name: str, running: probes.Containers) -> tuple[str, int]:
     """Return where the host reaches a gateway: its published port, else the container's own."""
     described = release.stack.gateways[name]
+    listen = described.tls.listen if described.tls else described.listen
     for port in release.stack.services[described.service].ports:
-        if port.target == described.listen:
+        if port.target == listen:
             return port.host_ip or "127.0.0.1", port.published
     copies = running.get(described.service, [])
-    return (engine.address(copies[0]) if copies else ""), described.listen
+    return (engine.address(copies[0]) if copies else ""), listen
 
 
 def _configuration(release: Release, service: str, running: probes.Containers) -> Check:
     detail = configuration_fault(release, service, running)
     fix = f"deploy again; docker logs of {service} tell why nginx kept the old one" if detail else ""
     return Check("configuration in force", service, not detail, detail, fix)
+
+
+def _certificate(release: Release, gateway: Gateway, tls: Tls, running: probes.Containers) -> Check:
+    """Ask which certificate is shown; one that has expired is served all the same, and no deploy fails with it."""
+    row = certificate_facts.described(release, gateway, tls)
+    copies = running.get(gateway.service, [])
+    nginx = Nginx(lambda: copies[0] if copies else None, gateway.mount, tls.listen, tls.server_name)
+    shown = nginx.shows()
+    if not shown or shown != row.get("fingerprint"):
+        detail = "nginx shows another certificate than the one on the host" if shown else "nginx shows no certificate"
+        return Check("certificate", gateway.service, False, detail, f"look at: docker logs of {gateway.service}")
+    fix = "./runner.py tls status tells of it" if certificate_facts.worrying(row) else ""
+    return Check("certificate", gateway.service, not row["fault"], certificate_facts.in_words(row), fix, optional=True)
 
 
 def configuration_fault(release: Release, service: str, running: probes.Containers) -> str:
