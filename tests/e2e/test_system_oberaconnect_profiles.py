@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import json
 import re
 import shutil
+import ssl
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
@@ -44,7 +46,8 @@ MEMORY = {
 # service and port on the host: whether it is reached from outside
 PORTS = {
     "gateway-8080": True, "n8n-5678": True, "qdrant-6333": True, "qdrant-6334": True, "postgres-5432": False,
-    "ollama-11434": True, "open-webui-3000": True, "nginx-ssl-80": True, "data-processing-8081": False,
+    "ollama-11434": True, "open-webui-3000": True, "nginx-ssl-80": True, "nginx-ssl-443": True,
+    "data-processing-8081": False,
     "rag-engine-8082": False, "engineering-api-8083": False, "call-flow-8084": False, "agents-8085": False,
 }  # fmt: skip
 # volume: the service that mounts it, and where
@@ -55,7 +58,6 @@ VOLUMES = {
     "n8n_data": ("n8n", "/home/node/.n8n"),
     "ollama_models": ("ollama", "/root/.ollama"),
     "open_webui_data": ("open-webui", "/app/backend/data"),
-    "nginx_ssl_webroot": ("nginx-ssl", "/var/www/webroot"),
 }
 MODELS = ("llama3.2", "qwen2.5:7b", "codellama:7b")
 COMBINATIONS = ["+".join(some) for count in range(5) for some in itertools.combinations(PROFILES, count)]
@@ -192,11 +194,28 @@ def test_open_webui_is_connected_to_ollama(site: Site, whole: Answer) -> None:  
     assert {model["name"].removesuffix(":latest") for model in found} == {*MODELS}
 
 
-def test_the_container_for_ssl_passes_on_to_the_gateway(site: Site, whole: Answer) -> None:  # noqa: ARG001
+@pytest.mark.covers(system="oberaconnect", kind="behaviour", items=["https"])
+def test_https_is_in_front_of_the_same_routes(site: Site, whole: Answer) -> None:
+    untrusting = ssl._create_unverified_context()  # noqa: S323 (what is shown is looked at below)
     for path in ("/api/services", "/api/rag/health"):
-        assert fetch(site.server.address, path, port=80) == fetch(site.server.address, path)
-    status, answer = fetch(site.server.address, "/api/nowhere/", port=80)
-    assert (status, answer["error"]["code"]) == (404, "not_found")
+        with urllib.request.urlopen(f"https://{site.server.address}{path}", context=untrusting, timeout=30) as answer:
+            assert json.load(answer) == fetch(site.server.address, path)[1]
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"https://{site.server.address}/api/nowhere/", context=untrusting, timeout=30)
+    assert (caught.value.code, json.load(caught.value)["error"]["code"]) == (404, "not_found")
+    (row,) = site.door.call("status", "-s", site.quick).ended(0).host["certificates"]
+    assert (row["gateway"], row["mode"], row["names"], row["fault"]) == ("ssl", "self-signed", ["localhost"], "")
+    assert row["days"] > 3600
+    assert [check["ok"] for check in whole.data["checks"] if check["name"] == "certificate"] == [True]
+
+
+def test_the_plain_port_of_ssl_sends_to_https(site: Site, whole: Answer) -> None:  # noqa: ARG001
+    connection = http.client.HTTPConnection(site.server.address, 80, timeout=30)
+    connection.request("GET", "/api/rag/health?a=1")
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Location"]) == (301, f"https://{site.server.address}/api/rag/health?a=1")
+    connection.close()
+    assert fetch(site.server.address, "/health", port=80) == (200, {"status": "ok"})
 
 
 def test_the_scanner_scans_and_is_not_privileged(site: Site, whole: Answer) -> None:  # noqa: ARG001
