@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from moorage.lab import containers, engine, packages, registry, service_images, state
+from moorage.lab import acme, containers, engine, packages, registry, service_images, state
 from moorage.lab.errors import LabError
 from moorage.lab.process import Progress, attempt, docker, silent
 from moorage.lab.settings import Settings
@@ -131,7 +131,7 @@ def down(
         gone = [host for host in known if names is None or host.name in names]
         if gone:
             progress(f"Removing {', '.join(host.name for host in gone)}")
-        containers.remove([host.container for host in gone])
+        containers.remove([*acme.containers_of([host.name for host in gone]), *(host.container for host in gone)])
         state.forget(settings, {host.name for host in known} - {host.name for host in gone})
     if everything:
         with locked(settings, "images", progress):

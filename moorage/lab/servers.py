@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ansible_collections.moorage.stacks.plugins.module_utils.acme_client import IMAGE as ACME_CLIENT
+
 from moorage.lab.recipe import Recipe, stand_in
 from moorage.lab.wheels import KAFKA_PYTHON, NATS_PY, TANSU
 
@@ -38,6 +40,8 @@ SERVERS: dict[str, Recipe] = {
     "nats:2.14.5-alpine": Recipe("nats"),
     "natsio/nats-box:0.19.3": Recipe("nats_box", "python", wheels=(NATS_PY,)),
     "nginx:1.30.4-alpine": Recipe("nginx"),
+    # Debian's is 4.9: the options that are used are the same
+    ACME_CLIENT: Recipe("lego"),
     "qdrant/qdrant:v1.19.0": stand_in("qdrant", "v1.19.0"),
     "qdrant/qdrant:v1.19.0-unprivileged": stand_in("qdrant", "v1.19.0", USER_ID="1000"),
     "docker.n8n.io/n8nio/n8n:2.36.0": stand_in("n8n", "2.36.0"),
