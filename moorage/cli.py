@@ -138,6 +138,11 @@ def parser() -> argparse.ArgumentParser:
     tags.add_parser(
         "outdated", help="which have moved on in their registries; exit code 10 if any", parents=[output, common]
     )
+    certificates = add("tls", help="the certificates that gateways serve").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    certificates.add_parser("status", help="names, issuer, end, the last renewal", parents=[output, common])
+    certificates.add_parser("renew", help="have those that are issued by ACME issued anew", parents=[output, common])
     add("unlock", help="give a stack free after a run that has died", parents=[output, common])
     return root
 

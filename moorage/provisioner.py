@@ -138,6 +138,14 @@ class Provisioner:
         """Find everything that would make a deploy fail, and change nothing."""
         return self._run("doctor", "doctor", on_event, stacks_needed=True)
 
+    def certificates(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """Tell of the certificates that the stacks' gateways serve."""
+        return self._run("tls-status", "tls", on_event)
+
+    def renew_certificates(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
+        """Have the stacks' certificates issued anew, whether they are due or not."""
+        return self._run("tls-renew", "tls", on_event, more={"moorage_renew": True})
+
     def unlock(self, *, on_event: Callable[[events.Event], None] | None = None) -> Result:
         """Give stacks free after a run that has died; one that is at work is left alone (exit code 6)."""
         return self._run("unlock", "unlock", on_event)

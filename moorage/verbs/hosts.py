@@ -39,6 +39,8 @@ _NEXT = {
     "unlock": "./runner.py status",
     "images-lock": "./runner.py deploy",
     "images-outdated": "./runner.py images lock",
+    "tls-status": "",
+    "tls-renew": "./runner.py tls status",
 }
 
 
@@ -106,6 +108,8 @@ def action(arguments: argparse.Namespace, terminal: Terminal, provisioner: Provi
         "unlock": provisioner.unlock,
         "images-lock": provisioner.lock_images,
         "images-outdated": provisioner.outdated_images,
+        "tls-status": provisioner.certificates,
+        "tls-renew": provisioner.renew_certificates,
     }
     return methods[arguments.verb]
 

@@ -25,7 +25,7 @@ from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import
 from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_sources import Sources
 
 _WITH_STACK = ("plan", "build", "stage", "doctor", "images", "secrets")
-_READ_ONLY = ("doctor", "images", "verify", "drift", "status", "releases", "secrets")
+_READ_ONLY = ("doctor", "images", "verify", "drift", "status", "releases", "secrets", "certificates")
 
 
 class ActionModule(ActionBase):
@@ -198,6 +198,8 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
             "unlock",
             "images",
             "secrets",
+            "certificates",
+            "renew",
         ],
     },
     "name": {"type": "str", "default": ""},

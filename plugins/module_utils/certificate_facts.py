@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import certificate_store, places
+from . import certificate_store, places, renewal_state
 from .certificates import FULLCHAIN
 from .gateway_tls import CURRENT
+from .renewal_state import RenewalState
 from .tls import ACME
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from .stack import Gateway
     from .tls import Tls
 
-# In a store's folder: what came of the renewals, as ``last_attempt`` (seconds since 1970) and ``last_error``.
-RENEWAL = "renewal.json"
 # So long before its end a certificate is told of: a renewal is due long before.
 WARNING_DAYS = 14.0
 _DAY = 86400.0
@@ -43,14 +41,16 @@ def described(release: Release, gateway: Gateway, tls: Tls) -> dict[str, Any]:
     """Return what there is to say of one gateway's certificate."""
     place = serving_folder(release, gateway, tls)
     found = certificate_store.read_certificate(place)
-    state = _state(place.parent / RENEWAL) if tls.mode == ACME else {}
+    state = renewal_state.read(place.parent) if tls.mode == ACME else RenewalState()
     row: dict[str, Any] = {
         "gateway": gateway.name,
         "service": gateway.service,
         "mode": tls.mode,
         "names": list(tls.names),
-        "last_attempt": state.get("last_attempt"),
-        "last_error": state.get("last_error", ""),
+        "directory": tls.acme.directory if tls.acme else "",
+        "last_attempt": state.last_attempt or None,
+        "last_error": state.last_error,
+        "next_attempt": state.not_before or None,
     }
     if not found:
         return {**row, "expires": None, "fault": f"there is no certificate in {place}"}
@@ -91,11 +91,3 @@ def worrying(row: dict[str, Any]) -> bool:
     if row["fault"] or row["last_error"] or row["placeholder"]:
         return True
     return bool(row["days"] < WARNING_DAYS)
-
-
-def _state(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found

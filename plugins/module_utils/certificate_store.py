@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # Below the live folder: where ACME's answers are put, and nginx serves them from.
 WEBROOT = "acme"
+# Of a gateway's configuration: by which authority the ACME server is known.
+AUTHORITY = "acme-authority.pem"
 # How many versions stay.
 KEPT = 3
 

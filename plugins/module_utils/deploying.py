@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import (
     bootstrapping,
     bringing,
+    certifying,
     difference,
     doctor,
     engine,
@@ -151,6 +152,8 @@ def planned(new: Release, base: Release | None, request: Mapping[str, Any], draf
             if new.stack.monitoring.tells_facts:
                 facts_timer.arrange()
         answer.update(_verified(base or new, "unchanged", plan.resources))
+        if request.get("deploy"):
+            answer = certifying.after_deploy(base or new, answer)
     else:
         answer.update(outcome="planned", exit_code=0, summary=_summary(plan))
         answer["diff"] = _diff(new, base, drafted)
@@ -251,7 +254,7 @@ def answer_apply(request: Mapping[str, Any]) -> Answer:
             fix = "correct the hook; it is run again by the next deploy that changes something"
             answer.update(exit_code=1, summary=f"release {number} is in force, but {done['reason']}")
             answer["error"] = {"message": answer["summary"], "key": "x-moorage.hooks", "fix": fix}
-        return answer
+        return certifying.after_deploy(release, answer)
     text = {
         "rejected": "nothing was changed",
         "rolled_back": f"release {done.get('release')} is back in force and verified",

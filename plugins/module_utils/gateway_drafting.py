@@ -57,7 +57,7 @@ def draft(block: Gateway, stack: Stack, candidate: Candidate, uid: int, image: M
     """
     pair = _pair(block, candidate)
     folder = f"{block.tls.folder}/{certificate_store.version(block.tls, pair)}" if block.tls else ""
-    static = _static(block, candidate)
+    static = {**_static(block, candidate), **_authority(block, candidate)}
     passwords = {group: _password_file(block, group, candidate) for group in block.basic_auth}
     seen = {group: f"{basic_auth.MOUNT}/{path.parent.name}/{path.name}" for group, (path, _text) in passwords.items()}
     texts = gateway.render(block, stack, static, seen, version=_version(image), certificate=folder)
@@ -93,6 +93,19 @@ def _pair(block: Gateway, candidate: Candidate) -> Pair | None:
         error.key = f"{place}.{error.key or 'certificate'} ({secret})"
         raise
     return certificates.normal(pair)
+
+
+def _authority(block: Gateway, candidate: Candidate) -> file_sets.Files:
+    """Return the file by which the ACME server is known, where it is one that not everybody trusts."""
+    wanted = block.tls.acme.ca_file if block.tls and block.tls.acme else ""
+    if not wanted:
+        return {}
+    if wanted not in candidate.files:
+        raise MoorageError(
+            "a file that the stack does not have", key=f"{KEY}.gateways.{block.name}.tls.acme.ca_file", found=wanted,
+            expected="a file below the stack's files/", exit_code=PREFLIGHT,
+        )  # fmt: skip
+    return {certificate_store.AUTHORITY: (candidate.files[wanted][0], 0o644)}
 
 
 def _version(image: Mapping[str, Any]) -> tuple[int, ...]:

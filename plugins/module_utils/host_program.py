@@ -15,8 +15,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import facts, facts_timer, history, places, run_lock, transaction, unit
+from . import facts, history, places, renewal, run_lock, timers, transaction, unit
 from .bringing import answer_build, answer_receive
+from .certifying import answer_certificates, answer_renew
 from .deploying import answer_apply, answer_plan, answer_pull, answer_secrets, answer_stage
 from .doctor import answer_doctor
 from .drifting import answer_drift
@@ -48,6 +49,8 @@ _VERBS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "secrets": answer_secrets,
     "destroy": answer_destroy,
     "unlock": answer_unlock,
+    "certificates": answer_certificates,
+    "renew": answer_renew,
 }
 # What only one run at a time may do; the run goes on after the outcomes that follow.
 _EXCLUSIVE = ("pull", "receive", "build", "stage", "apply", "destroy")
@@ -58,7 +61,7 @@ def main(arguments: list[str]) -> int:
     """Run one verb; return the exit status of the process."""
     if arguments[0] == "transaction":
         status = _transaction(arguments[1], arguments[2], Path(arguments[3]))
-        facts_timer.arrange()
+        timers.arrange()
         return status
     if arguments[0] == "recover":
         recover()
@@ -66,6 +69,10 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == "facts":
         facts.write()
         return 0
+    if arguments[0] == "renew-due":
+        return int(not renewal.renew())
+    if arguments[0] == "renew-now":
+        return int(not renewal.renew(arguments[1], force="force" in arguments[2:]))
     began = time.monotonic()
     try:
         answer = _answer(arguments[0], json.load(sys.stdin))

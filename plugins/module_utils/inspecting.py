@@ -14,7 +14,6 @@ from . import (
     bootstrapping,
     certificate_facts,
     engine,
-    facts_timer,
     gpu_rendering,
     history,
     places,
@@ -22,6 +21,7 @@ from . import (
     run_lock,
     staging,
     targets,
+    timers,
     topology,
     unit,
 )
@@ -241,7 +241,7 @@ def answer_destroy(request: Mapping[str, Any]) -> Answer:
         removed.append(f"network {network['Name']}")
     if places.current(project).is_symlink():
         places.current(project).unlink()
-    facts_timer.arrange()  # before the folder goes that it writes into
+    timers.arrange()  # before the folder goes that it writes into
     if request["with_data"]:
         removed += _remove_data(project)
     if removed:

@@ -9,7 +9,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from . import facts_timer, places, unit
+from . import places, timers, unit
 from .atomic_write import link, write
 from .errors import MoorageError
 from .journal import unfinished
@@ -51,4 +51,4 @@ def recover() -> None:
             # a run that began meanwhile takes it up itself
             with contextlib.suppress(MoorageError):
                 unit.start(project, "-", "the recovery at boot", left)
-    facts_timer.arrange()
+    timers.arrange()

@@ -18,7 +18,8 @@ options:
     type: str
     required: true
     choices:
-      [plan, pull, send, build, stage, apply, doctor, verify, drift, status, releases, destroy, unlock, images, secrets]
+      [plan, pull, send, build, stage, apply, doctor, verify, drift, status, releases, destroy, unlock, images, secrets,
+       certificates, renew]
     description:
       - C(plan) says what a deploy would change, and verifies when that is nothing.
       - C(pull) pulls images, C(send) brings build contexts and images from the controller, C(build) builds images,
@@ -30,6 +31,7 @@ options:
         C(destroy) removes the stack, C(unlock) gives it free after a run that has died.
       - C(images) says what the tags of its images mean now.
       - C(secrets) says whether the release in force has the same values; none is shown.
+      - C(certificates) tells of those that its gateways serve, C(renew) has them issued anew.
   name:
     type: str
     default: ""

@@ -39,3 +39,16 @@ def test_status_tells_each_address_and_what_runs_beside_the_stack() -> None:
 def test_a_plan_tells_which_network_is_left() -> None:
     plan = {"disconnect": [{"service": "old", "why": ["db on this legacy network"]}]}
     assert "one: shop: disconnect old (db on this legacy network)" in shown("plan", {"plan": plan})
+
+
+def test_a_certificate_is_told_with_what_is_wrong_with_it() -> None:
+    row = {
+        "gateway": "main", "names": ["a.example.com", "b.example.com"], "expires": 1795300000.0, "issuer": "CN=Pebble",
+        "renewed": 1787524000.0, "placeholder": False, "fault": "", "last_error": "", "next_attempt": None,
+        "days": 80.4,
+    }  # fmt: skip
+    failed = {"last_error": "connection refused", "next_attempt": 1787527600.0}
+    lines = shown("tls-status", {"certificates": [row]}) + shown("tls-status", {"certificates": [{**row, **failed}]})
+    told = "a.example.com, b.example.com main 2026-11-21 80 CN=Pebble 2026-08-23 22:26:40 UTC"
+    assert f"{told} -" in lines
+    assert f"{told} connection refused; next attempt 2026-08-23 23:26:40 UTC" in lines
