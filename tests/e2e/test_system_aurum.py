@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-
 pytestmark = pytest.mark.docker
 
 
@@ -277,13 +276,9 @@ def test_compose_reloads_a_changed_source(aurum: wanted.System) -> None:
     server.shell("rm -rf /root/watched")
     server.copy(wanted.SHIPPED, "/root/watched")
     try:
-        page = f"docker exec {server.shell(wanted.WATCHED)} cat /app/src/page"
-
-        def shows(text: str) -> bool:  # written again until Compose has begun to watch
-            return server.attempt(f"echo {text} > /root/watched/source/src/page; {page}").stdout == f"{text}\n"
-
-        until("the first page", lambda: shows("first"), 60)
-        until("the second page", lambda: shows("second"), 60)
+        container = server.shell(wanted.WATCHED)
+        until("the first page", lambda: wanted.shows(server, container, "first"), 60)
+        until("the second page", lambda: wanted.shows(server, container, "second"), 60)
     finally:
         server.shell("systemctl stop watched; docker compose -p watched down --volumes; rm -r /root/watched")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.servers.door import Answer
     from tests.servers.fixtures import Site
+    from tests.servers.server import Server
 
 NAME = "aurum_circle"
 SHIPPED = STACKS / NAME
@@ -123,6 +124,16 @@ unit="--unit watched --collect -p WorkingDirectory=$PWD -E HOME=/root -E DOCKER_
 systemd-run -q $unit $compose watch --no-up frontend
 $compose ps -q frontend
 """
+
+
+def shows(server: Server, container: str, text: str) -> bool:
+    """Write the watched page, and return whether the front end gets it within 4 s.
+
+    It is written again while Compose has not begun to watch, but not at once: Compose waits for a quiet moment.
+    """
+    look = f"docker exec {container} cat /app/src/page | grep -qx {text}"
+    tries = f"for n in $(seq 20); do {look} && exit; sleep 0.2; done; exit 1"
+    return server.attempt(f"echo {text} > /root/watched/source/src/page; {tries}").returncode == 0
 
 
 @dataclasses.dataclass(frozen=True)
