@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import itertools
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -143,18 +144,26 @@ class Store:
             os.close(handle)
 
 
-def version(tls: Tls, pair: Pair | None) -> str:
+def version(live: Path, tls: Tls, pair: Pair | None) -> str:
     """Return which folder of the store a release's configuration leads to.
 
+    One that the host signs itself keeps its folder while it is whole; another one has another, so that nginx loads it.
+
     Args:
-        tls: How the gateway serves HTTPS.
+        live: The gateway's live folder.
+        tls: How it serves HTTPS.
         pair: What was provided, if anything was.
     """
     if tls.mode == ACME:
         return CURRENT
     if pair:
         return secret_store.fingerprint_of(f"{pair.fullchain}{pair.key}".encode())[: file_sets.LENGTH]
-    return hashlib.sha256("\n".join(tls.names).encode()).hexdigest()[: file_sets.LENGTH]
+    for number in itertools.count():
+        name = hashlib.sha256("\n".join([*tls.names, str(number)]).encode()).hexdigest()[: file_sets.LENGTH]
+        place = live / tls.folder / name
+        if not place.exists() or _is_usable(place, tls):
+            break
+    return name
 
 
 def provide(live: Path, tls: Tls, pair: Pair | None, owner: int = 0) -> None:
@@ -173,11 +182,11 @@ def provide(live: Path, tls: Tls, pair: Pair | None, owner: int = 0) -> None:
         return
     make_readable(live / "tls")
     make_readable(store.folder)
-    place = store.folder / version(tls, pair)
+    place = store.folder / version(live, tls, pair)
     wanted = certificates.normal(pair) if pair else None
     if wanted and read_pair(place) != wanted:
         write_pair(place, wanted, owner)
-    elif not wanted and not _is_usable(place, tls):
+    elif not wanted and not place.exists():
         write_pair(place, certificates.self_sign(tls.names), owner)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import basic_auth, certificate_store, certificates, file_sets, gateway, secret_store
+from . import basic_auth, certificate_store, certificates, file_sets, gateway, places, secret_store
 from .certificates import Pair
 from .errors import PREFLIGHT, MoorageError
 from .extension import KEY
@@ -56,7 +56,8 @@ def draft(block: Gateway, stack: Stack, candidate: Candidate, uid: int, image: M
         MoorageError: A file or a password is missing, or the certificate cannot be served.
     """
     pair = _pair(block, candidate)
-    folder = f"{block.tls.folder}/{certificate_store.version(block.tls, pair)}" if block.tls else ""
+    home = places.live(candidate.project, block.service)
+    folder = f"{block.tls.folder}/{certificate_store.version(home, block.tls, pair)}" if block.tls else ""
     static = {**_static(block, candidate), **_authority(block, candidate)}
     passwords = {group: _password_file(block, group, candidate) for group in block.basic_auth}
     seen = {group: f"{basic_auth.MOUNT}/{path.parent.name}/{path.name}" for group, (path, _text) in passwords.items()}

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import http.client
 import select
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -49,7 +50,13 @@ class Count:
 
 @contextlib.contextmanager
 def polling(
-    address: str, paths: Sequence[str], rate: float = 20.0, port: int = PORT, *, kept: bool = False
+    address: str,
+    paths: Sequence[str],
+    rate: float = 20.0,
+    port: int = PORT,
+    *,
+    kept: bool = False,
+    secured: bool = False,
 ) -> Iterator[Count]:
     """Ask a gateway, from before a block until after it.
 
@@ -60,10 +67,11 @@ def polling(
         port: The gateway's.
         kept: Whether each client keeps its connection, and looks whether it was closed before it asks again; else it
             makes a new one each time.
+        secured: Whether they come by HTTPS, and take any certificate.
     """
     count, stop = Count(), threading.Event()
     arguments = (count, stop, len(paths) / rate)
-    clients = [(_Client((address, port), kept), path) for path in paths]
+    clients = [(_Client((address, port), kept, secured), path) for path in paths]
     threads = [threading.Thread(target=_ask, args=(*arguments, *client), daemon=True) for client in clients]
     for thread in threads:
         thread.start()
@@ -87,16 +95,17 @@ def _ask(count: Count, stop: threading.Event, interval: float, client: _Client, 
 
 
 class _Client:
-    def __init__(self, place: tuple[str, int], kept: bool) -> None:
+    def __init__(self, place: tuple[str, int], kept: bool, secured: bool) -> None:
         self.place = place
         self.kept = kept
+        self.context = ssl._create_unverified_context() if secured else None  # noqa: S323 (the test looks at it itself)
         self.connection: http.client.HTTPConnection | None = None
 
     def error(self, path: str) -> str:
         """Make a request; return what is wrong with its answer, or an empty string."""
         if self.connection and _was_closed(self.connection):
             self._close()
-        self.connection = self.connection or http.client.HTTPConnection(*self.place, timeout=PATIENCE)
+        self.connection = self.connection or self._connected()
         try:
             self.connection.request("GET", path, headers={} if self.kept else {"Connection": "close"})
             answer = self.connection.getresponse()
@@ -107,6 +116,11 @@ class _Client:
         if not self.kept or answer.will_close:
             self._close()
         return "" if answer.status == 200 else str(answer.status)
+
+    def _connected(self) -> http.client.HTTPConnection:
+        if self.context:
+            return http.client.HTTPSConnection(*self.place, timeout=PATIENCE, context=self.context)
+        return http.client.HTTPConnection(*self.place, timeout=PATIENCE)
 
     def _close(self) -> None:
         if self.connection:

@@ -121,37 +121,37 @@ def test_a_provided_pair_lies_under_its_own_content(tmp_path: Path, monkeypatch:
     for pair in (one, two, one):
         provide(tmp_path, tls, pair)
 
-    assert version(tls, one) != version(tls, two)
-    assert read_pair(tmp_path / tls.folder / version(tls, one)) == one
-    assert read_pair(tmp_path / tls.folder / version(tls, two)) == two
+    assert version(tmp_path, tls, one) != version(tmp_path, tls, two)
+    assert read_pair(tmp_path / tls.folder / version(tmp_path, tls, one)) == one
+    assert read_pair(tmp_path / tls.folder / version(tmp_path, tls, two)) == two
     assert not (tmp_path / tls.folder / "current").exists()
-    (tmp_path / tls.folder / version(tls, one) / "privkey.pem").write_text("spoilt")
+    (tmp_path / tls.folder / version(tmp_path, tls, one) / "privkey.pem").write_text("spoilt")
     provide(tmp_path, tls, one)
-    assert read_pair(tmp_path / tls.folder / version(tls, one)) == one
+    assert read_pair(tmp_path / tls.folder / version(tmp_path, tls, one)) == one
 
 
 def test_a_self_signed_one_is_made_once_for_its_names(tmp_path: Path) -> None:
     tls, more = Tls("self-signed", NAMES), Tls("self-signed", (*NAMES, "example.com"))
 
-    provide(tmp_path, tls, None)
-    made = read_pair(tmp_path / tls.folder / version(tls, None))
-    provide(tmp_path, tls, None)
-    provide(tmp_path, more, None)
+    def made(wanted: Tls) -> tuple[str, Pair]:
+        provide(tmp_path, wanted, None)
+        name = version(tmp_path, wanted, None)
+        pair = read_pair(tmp_path / wanted.folder / name)
+        assert pair is not None
+        assert check(pair, wanted.names).names == wanted.names
+        return name, pair
 
-    assert made is not None
-    assert read_pair(tmp_path / tls.folder / version(tls, None)) == made
-    other = read_pair(tmp_path / more.folder / version(more, None))
-    assert other is not None
-    assert check(other, more.names).names == more.names
-    (tmp_path / tls.folder / version(tls, None) / "privkey.pem").write_text(other.key)
-    provide(tmp_path, tls, None)
-    mended = read_pair(tmp_path / tls.folder / version(tls, None))
-    assert mended not in {None, made}
+    first, other = made(tls), made(more)
+
+    assert made(tls) == first
+    assert made(more) == other != first
+    (tmp_path / tls.folder / first[0] / "privkey.pem").write_text(other[1].key)
+    assert made(tls)[0] != first[0]  # another folder is another configuration, which nginx loads
 
 
 def test_acme_has_a_placeholder_and_a_webroot(tmp_path: Path) -> None:
     provide(tmp_path, Tls("acme", ("*.example.com",)), None)
 
-    assert version(Tls("acme", NAMES), None) == certificate_store.CURRENT
+    assert version(tmp_path, Tls("acme", NAMES), None) == certificate_store.CURRENT
     assert Store(tmp_path / "tls" / "_.example.com").is_placeholder()
     assert (tmp_path / "acme").stat().st_mode & 0o777 == 0o755
