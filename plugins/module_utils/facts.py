@@ -137,7 +137,7 @@ def _gateways(metrics: Metrics, release: Release, running: dict[str, list[dict[s
 
 def _certificates(metrics: Metrics, release: Release) -> None:
     for row in certificate_facts.certificates_of(release):
-        labels = {"gateway": row["gateway"], "name": row["names"][0]}
+        labels = {"gateway": row["gateway"], "domain": row["names"][0]}
         failed = bool(row["last_error"])
         metrics.add("moorage_certificate_renewal_failed", failed, "Whether the last renewal failed.", **labels)
         if row["expires"] is None:

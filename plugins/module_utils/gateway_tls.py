@@ -103,6 +103,7 @@ def challenges(gateway: Gateway) -> list[str]:
 def _port(gateway: Gateway, stack: Stack) -> str:
     """Return what stands behind the host's name in a URL: the published port, unless everybody takes it anyway."""
     listen = gateway.tls.listen if gateway.tls else HTTPS_PORT
-    published = (port.published for port in stack.services[gateway.service].ports if port.target == listen)
+    service = stack.services.get(gateway.service)  # a gateway by itself may have none
+    published = (port.published for port in (service.ports if service else ()) if port.target == listen)
     port = next(published, listen)
     return "" if port == HTTPS_PORT else f":{port}"

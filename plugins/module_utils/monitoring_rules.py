@@ -196,7 +196,7 @@ def _gateways(project: str, alerts: Alerts) -> list[dict[str, Any]]:
 def _certificates(project: str, alerts: Alerts) -> list[dict[str, Any]]:
     of = f'{{stack="{project}"}}'
     left = f"moorage_certificate_expiry_timestamp_seconds{of} - time()"
-    name = "the certificate for {{ $labels.name }} at the gateway {{ $labels.gateway }}"
+    name = "the certificate for {{ $labels.domain }} at the gateway {{ $labels.gateway }}"
     return [
         _alert(
             "CertificateExpiring",

@@ -13,6 +13,7 @@ from ansible_collections.moorage.stacks.plugins.module_utils import extension, g
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 from ansible_collections.moorage.stacks.plugins.module_utils.gateway_parsing import GENERATED
 from ansible_collections.moorage.stacks.plugins.module_utils.parsing import parse
+from ansible_collections.moorage.stacks.plugins.module_utils.tls import PROVIDED
 
 from . import schema
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _USED = ("layer", "routes")
 _OF_A_STACK = {"static", "basic_auth", "in_front_of"}
+# In place of secrets: where the pair lies is known without them.
+_PAIR = {"certificate": "CERTIFICATE", "key": "KEY"}
 # What stands in nginx's words without quotes.
 _WORDS = {
     "name": (r"[a-z0-9][a-z0-9_-]*", "lower-case letters, digits, - and _"),
@@ -59,7 +62,7 @@ def gateway_files(
             expected="a gateway without files, passwords and other gateways of its own",
             fix="leave it out, or deploy a stack (compose_stack)",
         )  # fmt: skip
-    block = {"service": name, **settings}
+    block = {"service": name, **settings, **_own_tls(settings, f"{prefix}settings.tls")}
     _check_schema(block, "gateway", f"{prefix}settings")
     for service, entry in services.items():
         _check_service(service, entry, f"{prefix}services.{service}")
@@ -71,6 +74,21 @@ def gateway_files(
     described = dataclasses.replace(stack.gateways[name], resolver=resolver)
     listed = {key: service for key, service in stack.services.items() if key in services}
     return gateway.render(described, dataclasses.replace(stack, services=listed))
+
+
+def _own_tls(settings: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return the settings of HTTPS with what stands for the pair, which is not this one's business."""
+    given = settings.get("tls")
+    if not isinstance(given, dict):
+        return {}
+    for key in ("certificate", "key", "acme"):
+        if key in given or given.get("mode") == key:
+            raise MoorageError(
+                "only the gateway of a whole stack has this", key=f"{place}.{key if key in given else 'mode'}",
+                expected="mode self-signed or provided, and names",
+                fix="leave it out: the role gateway_tls takes the certificate; or deploy a stack (compose_stack)",
+            )  # fmt: skip
+    return {"tls": {**given, **(_PAIR if given.get("mode") == PROVIDED else {})}}
 
 
 def _check_word(key: str, value: object, pattern: str, expected: str) -> None:
@@ -100,7 +118,7 @@ def _stack(services: Mapping[str, Any], block: Mapping[str, Any], name: str, mou
     """Return a stack that is nothing but these services and the gateway before them."""
     owner = block["service"]
     blocks = {
-        extension.KEY: {"gateways": {name: block}},
+        extension.KEY: {"gateways": {name: block}, "secrets": {secret: {} for secret in _PAIR.values()}},
         "services": {service: {extension.KEY: entry} for service, entry in services.items()},
     }
     extension.check_references(blocks, {owner, *services})

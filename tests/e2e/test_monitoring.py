@@ -86,6 +86,18 @@ RULE_TESTS = {
                     "values": "0+100x10",
                 },
                 {
+                    "series": 'moorage_certificate_expiry_timestamp_seconds{stack="oberaconnect",gateway="a",domain="a"}',
+                    "values": "1209600x10",  # of 14 days at the beginning, ten minutes are over
+                },
+                {
+                    "series": 'moorage_certificate_expiry_timestamp_seconds{stack="oberaconnect",gateway="b",domain="b"}',
+                    "values": "1300000x10",
+                },
+                {
+                    "series": 'moorage_certificate_renewal_failed{stack="oberaconnect",gateway="a",domain="a"}',
+                    "values": "0x10",
+                },
+                {
                     "series": 'node_filesystem_avail_bytes{mountpoint="/",fstype="ext4",device="a"}',
                     "values": "5x10",
                 },
@@ -111,6 +123,8 @@ RULE_TESTS = {
                     "ContainerUnhealthy": True,
                     "GatewayErrors": True,
                     "GatewaySlow": True,
+                    "CertificateExpiring": True,
+                    "CertificateRenewalFailing": False,
                     "DiskFull": True,
                     "InodesUsed": False,
                     "HostMemory": False,

@@ -111,6 +111,7 @@ def test_rules_have_the_users_thresholds() -> None:
     }
     wanted = "TargetDown TargetMissing ContainerUnhealthy ContainerRestarting ContainersMissing ContainerMemory"
     wanted += " GatewayErrors GatewaySlow DiskFull InodesUsed HostMemory FactsOutdated StackDrifted DeployFailed"
+    wanted += " CertificateExpiring CertificateMissing CertificateRenewalFailing"
     assert set(wanted.split()) <= set(rules)
     assert rules["TargetDown"]["for"] == "2m"
     assert rules["GatewaySlow"]["expr"].endswith("> 0.5")

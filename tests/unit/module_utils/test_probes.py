@@ -7,16 +7,19 @@ import http.server
 import json
 import os
 import socket
+import ssl
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from ansible_collections.moorage.stacks.plugins.module_utils import network_namespace, probes
+from ansible_collections.moorage.stacks.plugins.module_utils import network_namespace, probes, tls_client
+from ansible_collections.moorage.stacks.plugins.module_utils.certificates import self_sign
 from ansible_collections.moorage.stacks.plugins.module_utils.stack import HttpCheck, Probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 HERE = "127.0.0.1"
 
@@ -146,6 +149,27 @@ def test_no_answer_in_time(silent: int, monkeypatch: pytest.MonkeyPatch) -> None
     found = probes.fault(Probe("http", "web", http=HttpCheck("/health"), port=silent), container(), {})
 
     assert found == f"GET /health on port {silent}: no answer within 0 s"
+
+
+def test_https(tmp_path: Path) -> None:
+    """Whatever the certificate; which server is asked for is told in the handshake."""
+    pair, asked = self_sign(("www.example.com",)), []
+    (tmp_path / "pair.pem").write_text(pair.key + pair.fullchain)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pair.pem")
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    with http.server.ThreadingHTTPServer((HERE, 0), Answers) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        check = HttpCheck("/health", json={"status": "ok"}, scheme="https", server_name="www.example.com")
+        found = [probes.http_fault(each, HERE, port) for each in (check, HttpCheck("/broken", scheme="https"))]
+        shown = tls_client.shown(HERE, port, 5, "")
+        server.shutdown()
+
+    assert found == ["", f"GET /broken on port {port} answers 500, not 200: database is gone"]
+    assert asked == ["www.example.com", None, None]
+    assert ssl.DER_cert_to_PEM_cert(shown) == pair.fullchain
 
 
 def test_not_http() -> None:

@@ -36,6 +36,30 @@ def test_status_tells_each_address_and_what_runs_beside_the_stack() -> None:
     assert "not the stack's: zed (started by hand, running) is on the network shop-net; it is left alone" in lines
 
 
+def test_certificates_are_told() -> None:
+    row = {"names": ["a.example.com", "b.example.com"], "gateway": "main", "expires": 86400.0, "days": -5.2}
+    row |= {
+        "issuer": "CN=R3",
+        "renewed": 60,
+        "next_attempt": None,
+        "placeholder": False,
+        "fault": "it has expired",
+        "last_error": "down",
+    }
+    none = {
+        "names": ["c"],
+        "gateway": "x",
+        "expires": None,
+        "fault": "there is none",
+        "last_error": "",
+        "next_attempt": None,
+    }
+    lines = shown("status", {"certificates": [row, none]})
+    wanted = "a.example.com, b.example.com main 1970-01-02 -5 CN=R3 1970-01-01 00:01:00 UTC it has expired; down"
+    assert wanted in lines
+    assert "c x - - - - there is none" in lines
+
+
 def test_a_plan_tells_which_network_is_left() -> None:
     plan = {"disconnect": [{"service": "old", "why": ["db on this legacy network"]}]}
     assert "one: shop: disconnect old (db on this legacy network)" in shown("plan", {"plan": plan})

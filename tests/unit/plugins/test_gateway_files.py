@@ -52,6 +52,29 @@ def test_the_gateways_own_service_may_be_a_backend_too() -> None:
     assert "proxy_pass http://$backend:81;" in files["nginx.conf"]
 
 
+def test_https_leads_to_where_the_certificate_is_put() -> None:
+    for mode in ("self-signed", "provided"):
+        text = gateway_files(WEB, {"tls": {"mode": mode, "names": ["*.example.com"]}})["nginx.conf"]
+        assert "ssl_certificate_key /etc/gateway/tls/_.example.com/current/privkey.pem;" in text
+    assert "ssl" not in gateway_files(WEB, {"tls": {"mode": "none"}})["nginx.conf"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "key"),
+    [
+        ({"mode": "acme"}, "tls.mode"),
+        ({"mode": "provided", "key": "K"}, "tls.key"),
+        ({"mode": "acme", "acme": {}}, "tls.acme"),
+        ({"mode": "provided"}, "tls.names"),
+        ({"mode": "given"}, "tls.mode"),
+        ([], "tls"),
+    ],
+)
+def test_https_that_needs_a_stack_or_is_no_https(tls: Any, key: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=rf"x_settings\.{key}: "):
+        gateway_files(WEB, {"tls": tls}, prefix="x_")
+
+
 def test_no_services_is_a_gateway_that_answers_for_itself() -> None:
     assert "location = /health" in gateway_files({})["nginx.conf"]
 
