@@ -149,7 +149,7 @@ def _certificate_row(row: dict[str, Any]) -> tuple[str, ...]:
     issuer = "none yet: a placeholder" if row.get("placeholder") else str(row.get("issuer", "-"))
     again = f"next attempt {_when(row['next_attempt'])}" if row["next_attempt"] else ""
     fault = "; ".join(filter(None, (row["fault"], row["last_error"], again))) or "-"
-    expires, days = (_when(row["expires"])[:10], f"{row['days']:.0f}") if row["expires"] else ("-", "-")
+    expires, days = (_when(row["expires"])[:10], str(int(row["days"]))) if row["expires"] else ("-", "-")
     renewed = _when(row["renewed"]) if row.get("renewed") else "-"
     return ", ".join(row["names"]), str(row["gateway"]), expires, days, issuer, renewed, fault
 

@@ -81,7 +81,7 @@ def in_words(row: dict[str, Any]) -> str:
     if row["placeholder"]:
         told = "a placeholder that the host signed itself: none was issued yet"
     else:
-        told = f"{row['days']:.0f} days left, of {row['issuer']}"
+        told = f"{int(row['days'])} days left, of {row['issuer']}"
     parts = [told, row["fault"], row["last_error"] and f"the last renewal failed: {row['last_error']}"]
     return "; ".join(part for part in parts if part)
 

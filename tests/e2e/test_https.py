@@ -179,37 +179,49 @@ def test_only_root_reads_the_keys_and_they_lie_nowhere_else(https: Https) -> Non
     assert {path.rpartition("/")[2].partition(".")[2] for path in found} == {"pem", "env"}, found
 
 
-@pytest.mark.parametrize(
-    ("mistake", "message", "key"),
-    [
-        ("other key", "the key is that of another certificate", "key (TLS_KEY)"),
-        ("no chain", "the chain is not whole", "certificate (TLS_CERTIFICATE)"),
-        ("order", "the chain is in the wrong order", "certificate (TLS_CERTIFICATE)"),
-        ("expired", "the certificate has expired", "certificate (TLS_CERTIFICATE)"),
-        ("names", "the certificate is for other names", "certificate (TLS_CERTIFICATE)"),
-        ("encrypted", "the key is encrypted", "key (TLS_KEY)"),
-    ],
-)
-def test_a_mistake_is_refused_before_anything_is_changed(https: Https, mistake: str, message: str, key: str) -> None:
-    issued, authority = https.authority.issue(*NAMES), https.authority
-    old, other = authority.issue(*NAMES, between=PAST), authority.issue("www.example.com")
-    certificate, given = {
-        "other key": (authority.chain(issued), other.key),
-        "no chain": (issued.certificate, issued.key),
-        "order": (authority.intermediate.certificate + issued.certificate, issued.key),
-        "expired": (authority.chain(old), old.key),
-        "names": (authority.chain(other), other.key),
-        "encrypted": (authority.chain(issued), authority.encrypted(issued.key)),
-    }[mistake]
-    https.give(certificate, given)
-    try:
+MISTAKES = {
+    "the key is that of another certificate": "key (TLS_KEY)",
+    "the chain is not whole": "certificate (TLS_CERTIFICATE)",
+    "the chain is in the wrong order": "certificate (TLS_CERTIFICATE)",
+    "the certificate has expired": "certificate (TLS_CERTIFICATE)",
+    "the certificate is for other names": "certificate (TLS_CERTIFICATE)",
+    "the key is encrypted": "key (TLS_KEY)",
+}
+
+
+class TestMistakes:
+    """Each is refused with its reason, and none of them has changed anything in the end."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def untouched(self, https: Https) -> Iterator[None]:
         with https.server.left_alone():
-            answer = https.call("deploy").ended(3)
-    finally:
+            yield
         https.give_issued(https.first)
-    assert (answer.error["message"], answer.error["key"]) == (message, f"x-moorage.gateways.given.tls.{key}")
-    assert "nothing was changed" in answer.error["fix"]
-    assert given.splitlines()[1] not in answer.text + json.dumps(answer.data)
+
+    @staticmethod
+    def pair(authority: Authority, mistake: str) -> tuple[str, str]:
+        issued, other = authority.issue(*NAMES), authority.issue("www.example.com")
+        if mistake == "the certificate has expired":
+            issued = authority.issue(*NAMES, between=PAST)
+        return {
+            "the key is that of another certificate": (authority.chain(issued), other.key),
+            "the chain is not whole": (issued.certificate, issued.key),
+            "the chain is in the wrong order": (authority.intermediate.certificate + issued.certificate, issued.key),
+            "the certificate has expired": (authority.chain(issued), issued.key),
+            "the certificate is for other names": (authority.chain(other), other.key),
+            "the key is encrypted": (authority.chain(issued), authority.encrypted(issued.key)),
+        }[mistake]
+
+    @pytest.mark.parametrize("mistake", MISTAKES)
+    def test_a_mistake_is_refused_before_anything_is_changed(self, https: Https, mistake: str) -> None:
+        certificate, key = self.pair(https.authority, mistake)
+        https.give(certificate, key)
+        answer = https.call("deploy").ended(3)
+        assert (answer.error["message"], answer.error["key"]) == (
+            mistake, f"x-moorage.gateways.given.tls.{MISTAKES[mistake]}",
+        )  # fmt: skip
+        assert "nothing was changed" in answer.error["fix"]
+        assert key.splitlines()[1] not in answer.text + json.dumps(answer.data)
 
 
 def test_another_certificate_is_loaded_under_load_and_goes_back_with_the_release(https: Https) -> None:

@@ -86,11 +86,11 @@ RULE_TESTS = {
                     "values": "0+100x10",
                 },
                 {
-                    "series": 'moorage_certificate_expiry_timestamp_seconds{stack="oberaconnect",gateway="a",domain="a"}',
+                    "series": 'moorage_certificate_expiry_timestamp_seconds{stack="oberaconnect",gateway="a"}',
                     "values": "1209600x10",  # of 14 days at the beginning, ten minutes are over
                 },
                 {
-                    "series": 'moorage_certificate_expiry_timestamp_seconds{stack="oberaconnect",gateway="b",domain="b"}',
+                    "series": 'moorage_certificate_expiry_timestamp_seconds{stack="oberaconnect",gateway="b"}',
                     "values": "1300000x10",
                 },
                 {
