@@ -169,10 +169,11 @@ def test_a_backend_learns_that_it_was_https(https: Https) -> None:
     assert (told["x-forwarded-proto"], told["host"]) == ("https", f"{https.server.address}:{GIVEN}")
 
 
-def test_only_root_reads_the_keys_and_they_lie_nowhere_else(https: Https) -> None:
-    folders = https.server.shell(f"stat -c '%U %a' {LIVE}/*/tls/*/*").splitlines()
-    files = https.server.shell(f"stat -c '%U %a' {LIVE}/*/tls/*/*/*.pem").splitlines()
-    assert (set(folders), set(files), len(files)) == ({"root 700"}, {"root 600"}, 4)
+def test_nginx_alone_reads_the_keys_and_they_lie_nowhere_else(https: Https) -> None:
+    for service, owner in (("given", 0), ("strict", 101)):
+        place = f"{LIVE}/{service}/tls/*/*"
+        assert https.server.shell(f"stat -c '%u %a' {place}") == f"{owner} 700"
+        assert https.server.shell(f"stat -c '%u %a' {place}/*.pem").splitlines() == [f"{owner} 600"] * 2
     line = https.first.key.splitlines()[1]
     places = "/etc/moorage /var/lib/moorage /srv /var/log /run/moorage /tmp"
     found = https.server.shell(f"grep -rlF -f - {places} 2>/dev/null || true", line).splitlines()
