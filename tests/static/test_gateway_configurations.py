@@ -20,10 +20,13 @@ from ansible_collections.moorage.stacks.plugins.plugin_utils.stack_folder import
 from tests.support import ROOT, STACKS
 
 GIXY = Path(sys.executable).with_name("gixy")
-STACK = ROOT / "tests" / "e2e" / "gateways"  # the one that has all that a gateway can do
+# those that have all that a gateway can do
+WHOLE = [ROOT / "tests" / "e2e" / "gateways", ROOT / "tests" / "e2e" / "https"]
 SKIPPED = {
     # The files change under their names with a release: what is kept open would be the former one's.
     "try_files_is_evil_too",
+    # By choice: whoever sends it with a certificate that nobody trusts has locked the browsers out.
+    "hsts_header",
 }
 
 
@@ -36,7 +39,7 @@ def findings(configuration: Path) -> list[str]:
     return [f"{entry['plugin']}: {entry['reason'] or entry['summary']} {entry['config']}" for entry in found]
 
 
-@pytest.mark.parametrize("stack", [*STACKS, STACK], ids=lambda path: str(path.name))
+@pytest.mark.parametrize("stack", [*STACKS, *WHOLE], ids=lambda path: str(path.name))
 def test_gateways(stack: Path, tmp_path: Path) -> None:
     folder = load_stack(stack)
     described = parse(compose_model(folder, "*"), folder.extension, FOLDER)
