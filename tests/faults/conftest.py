@@ -66,6 +66,12 @@ class Ground:
         assert answer.code == 0, answer.text
         self.at_base = True
 
+    def begin(self, module: object, *, whole: bool) -> None:
+        """Deploy before a test where it is not known what runs: it wants the stack as it is, or others were here."""
+        if (whole and not self.at_base) or self.module is not module:
+            self.deploy()
+        self.at_base, self.module = False, module
+
     def check(self) -> None:
         """Everything that worked answers, and the data is what was written."""
         until("every service is healthy", lambda: healthy(self.site), 60)
@@ -126,9 +132,7 @@ def ground(site: Site, deployed: Answer) -> Ground:  # noqa: ARG001
 @pytest.fixture
 def base(request: pytest.FixtureRequest, ground: Ground) -> Iterator[Lives]:
     """Have the stack run as it is; return its containers' lives. Afterwards the next deploy must end well."""
-    if not ground.at_base or ground.module is not request.module:
-        ground.deploy()
-    ground.at_base, ground.module = False, request.module
+    ground.begin(request.module, whole=True)
     yield ground.site.server.lives()
     ground.check()
     ground.deploy()
@@ -141,7 +145,7 @@ def whole_afterwards(request: pytest.FixtureRequest) -> Iterator[None]:
         yield  # the test is about no server, or `base` looks
         return
     ground: Ground = request.getfixturevalue("ground")
-    ground.at_base = False
+    ground.begin(request.module, whole=False)
     yield
     ground.check()
 
