@@ -15,7 +15,6 @@ _TIMER = Timer(
     "facts",
     ("--on-active=0", f"--on-unit-active={SECONDS}s", "--timer-property=AccuracySec=1s"),
     (
-        "Nice=10",
         "LogLevelMax=notice",  # four times a minute, systemd would tell of it
         "RuntimeMaxSec=9s",  # after 10 s an Engine that stays away is started (engine.py): not by what only looks
     ),
