@@ -190,14 +190,17 @@ MISTAKES = {
 }
 
 
+@pytest.fixture(scope="class")
+def untouched(https: Https) -> Iterator[None]:
+    """What a class of tests does leaves the server as it was."""
+    with https.server.left_alone():
+        yield
+    https.give_issued(https.first)
+
+
+@pytest.mark.usefixtures("untouched")
 class TestMistakes:
     """Each is refused with its reason, and none of them has changed anything in the end."""
-
-    @pytest.fixture(scope="class", autouse=True)
-    def untouched(self, https: Https) -> Iterator[None]:
-        with https.server.left_alone():
-            yield
-        https.give_issued(https.first)
 
     @staticmethod
     def pair(authority: Authority, mistake: str) -> tuple[str, str]:
