@@ -31,7 +31,7 @@ from .places import make_readable
 from .tls import ACME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from .certificate_serving import Nginx
@@ -71,18 +71,25 @@ class Store:
         return read_certificate(self.current)
 
     def is_placeholder(self) -> bool:
-        """Return whether nothing was ever placed."""
-        return _target(self.current) == "v0"
+        """Return whether the host has signed what is served, since nothing was ever placed."""
+        found = self.certificate() if _target(self.current) == "v0" else None
+        return bool(found and found.self_signed)
 
-    def prepare(self, names: tuple[str, ...]) -> bool:
-        """Have a pair be there, be it a placeholder that the host signs itself; return whether one was made."""
+    def prepare(self, names: tuple[str, ...], known: Iterable[Path] = ()) -> bool:
+        """Have a pair be there, be it a placeholder; return whether one was put there.
+
+        Args:
+            names: What clients ask for.
+            known: Folders of pairs that served this gateway before: the one that lasts longest is the placeholder;
+                where none of them can be served, the host signs one itself.
+        """
         with self._alone():
             if self.pair():
                 return False
             whole = [number for number in self._numbers() if read_pair(self.folder / f"v{number}")]
             number = max(whole, default=0)
             if not whole:
-                write_pair(self.folder / "v0", certificates.self_sign(names), self.owner)
+                write_pair(self.folder / "v0", _longest(known, names) or certificates.self_sign(names), self.owner)
             link(f"v{number}", self.current)
             return True
 
@@ -177,7 +184,7 @@ def provide(live: Path, tls: Tls, pair: Pair | None, owner: int = 0) -> None:
     """
     store = Store(live / tls.folder, owner)
     if tls.mode == ACME:
-        store.prepare(tls.names)
+        store.prepare(tls.names, live.glob("tls/*/*"))
         make_readable(live / WEBROOT)
         return
     make_readable(live / "tls")
@@ -188,6 +195,17 @@ def provide(live: Path, tls: Tls, pair: Pair | None, owner: int = 0) -> None:
         write_pair(place, wanted, owner)
     elif not wanted and not place.exists():
         write_pair(place, certificates.self_sign(tls.names), owner)
+
+
+def _longest(places_: Iterable[Path], names: tuple[str, ...]) -> Pair | None:
+    """Return the pair that can be served for these names for the longest time, or None."""
+    found = {}
+    for place in places_:
+        pair = read_pair(place)
+        with contextlib.suppress(MoorageError):
+            if pair:
+                found[certificates.check(pair, names).not_after] = pair
+    return found[max(found)] if found else None
 
 
 def _is_usable(place: Path, tls: Tls) -> bool:

@@ -45,7 +45,9 @@ def of_configuration(new: Release, old: Release, service: str) -> list[str]:
     listed, now = set(old.stack.services), set(new.stack.services)
     found += [f"services: {one} is new" for one in sorted(now - listed)]
     found += [f"services: {one} is gone" for one in sorted(listed - now)]
-    found += [f"secret {one}: changed" for one in sorted(_passwords(new, name) & _secrets(new, old))]
+    found += [f"secret {one}: changed" for one in sorted(_held(new, name) & _secrets(new, old))]
+    if not found and old.live[service].certificate != new.live[service].certificate:
+        return ["another certificate"]
     static = new.stack.gateways[name].static
     return found or [f"another configuration, or other files in ./{static.root}" if static else "another configuration"]
 
@@ -57,7 +59,7 @@ def of_definition(new: Release, old: Release) -> dict[str, list[str]]:
     both = set(new.volumes) & set(old.volumes)  # one more or less is told by the services that mount it
     found[""] = _fields(_top(old, both), _top(new, both), "")
     told = {name for body in new.bodies.values() for name in used_by(body)}
-    told |= {name for gateway in new.stack.gateways for name in _passwords(new, gateway)}
+    told |= {name for gateway in new.stack.gateways for name in _held(new, gateway)}
     found[""] += [f"secret {name}: changed" for name in sorted(_secrets(new, old) - told)]
     return {name: lines for name, lines in found.items() if lines}
 
@@ -72,10 +74,11 @@ def between(new: Release, old: Release) -> dict[str, list[str]]:
     return {name: lines for name, lines in sorted(found.items()) if lines}
 
 
-def _passwords(release: Release, gateway: str) -> set[str]:
-    """Return the secrets that are passwords of a gateway's users."""
-    groups = release.stack.gateways[gateway].basic_auth.values()
-    return {secret for users in groups for secret in users.values()}
+def _held(release: Release, gateway: str) -> set[str]:
+    """Return the secrets that a gateway holds: passwords of its users, its certificate and key."""
+    described = release.stack.gateways[gateway]
+    pair = {described.tls.certificate, described.tls.key} - {""} if described.tls else set()
+    return pair | {secret for users in described.basic_auth.values() for secret in users.values()}
 
 
 def _secrets(new: Release, old: Release) -> set[str]:

@@ -13,6 +13,8 @@ from ansible_collections.moorage.stacks.plugins.module_utils.certificates import
 from ansible_collections.moorage.stacks.plugins.module_utils.errors import MoorageError
 from ansible_collections.moorage.stacks.plugins.module_utils.tls import Tls
 
+from tests.pki import PAST, Authority
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -147,6 +149,25 @@ def test_a_self_signed_one_is_made_once_for_its_names(tmp_path: Path) -> None:
     assert made(more) == other != first
     (tmp_path / tls.folder / first[0] / "privkey.pem").write_text(other[1].key)
     assert made(tls)[0] != first[0]  # another folder is another configuration, which nginx loads
+
+
+def test_what_served_before_is_the_placeholder_as_long_as_it_can_be_served(tmp_path: Path) -> None:
+    authority, tls = Authority(tmp_path / "pki"), Tls("acme", NAMES)
+    issued = {
+        "old": authority.issue(*NAMES, between=PAST),
+        "other": authority.issue("other.example.com"),
+        "good": authority.issue(*NAMES, "more.example.com"),
+    }
+    (tmp_path / "tls" / "more.example.com").mkdir(parents=True)
+    for name, one in issued.items():
+        pair = Pair(authority.chain(one), one.key)
+        certificate_store.write_pair(tmp_path / "tls" / "more.example.com" / name, pair)
+
+    provide(tmp_path, tls, None)
+
+    store = Store(tmp_path / tls.folder)
+    assert store.pair() == Pair(authority.chain(issued["good"]), issued["good"].key)
+    assert not store.is_placeholder()
 
 
 def test_acme_has_a_placeholder_and_a_webroot(tmp_path: Path) -> None:

@@ -119,6 +119,21 @@ def test_a_route_is_told_where_it_is_served() -> None:
     assert reasons.between(new, old) == {"web": found}
 
 
+def test_a_certificate_is_told_where_it_is_served() -> None:
+    tls = {"mode": "provided", "names": ["a"], "certificate": "PASSWORD", "key": "KEY"}
+
+    def served(certificate: str, **secrets: str) -> Release:
+        found = with_routes(live=certificate)
+        top = {"gateways": {"main": {"service": "web", "tls": tls}}}
+        live = {"web": dataclasses.replace(found.live["web"], certificate=f"tls/a/{certificate}")}
+        return dataclasses.replace(found, extension={"x-moorage": top}, live=live, secrets={**found.secrets, **secrets})
+
+    old, new = served("aa", PASSWORD="1", KEY="1"), served("bb", PASSWORD="2", KEY="2")
+    assert reasons.of_configuration(new, old, "web") == ["secret KEY: changed", "secret PASSWORD: changed"]
+    assert reasons.of_definition(new, old) == {}
+    assert reasons.of_configuration(served("bb", PASSWORD="1", KEY="1"), old, "web") == ["another certificate"]
+
+
 def test_what_no_container_shows_is_told_with_the_service() -> None:
     old = with_routes(live="a", probe={"tcp": {"port": 5}, "deadline": "60s"})
     same = with_routes(live="a", probe={"tcp": {"port": 5}, "deadline": "1m"})
