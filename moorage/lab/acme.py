@@ -36,6 +36,10 @@ class AcmeServer:
         """Have it be `down`, answer with a `rate-limit` or for a `wrong-name`; an empty word ends that."""
         self._ask("misbehave", word.encode())
 
+    def lead(self, names: Iterable[str], address: str) -> None:
+        """Have it find names at an address, and nowhere else."""
+        docker("exec", self.container, "sh", "-c", _found(names, address), what="Leading names to another address")
+
     def authority(self) -> str:
         """The authority of the server's own certificate, which only a client that was told of it trusts."""
         return self._ask("ca").decode()
@@ -81,9 +85,7 @@ def start(host: LabHost, names: Iterable[str], *, http_port: int = 80) -> AcmeSe
     address = docker("inspect", "--format", template, container, what="Asking for its address").strip()
     server = AcmeServer(container, address)
     _wait(server)
-    # not renamed over: Docker has bound the file into the container
-    known = f"hosts=$(grep -v ' {NAME}$' /etc/hosts); printf '%s\\n' \"$hosts\" '{address} {NAME}' > /etc/hosts"
-    docker("exec", host.container, "sh", "-c", known, what="Having the host find the ACME server")
+    docker("exec", host.container, "sh", "-c", _found([NAME], address), what="Having the host find the ACME server")
     return server
 
 
@@ -107,6 +109,14 @@ def remove(hosts: Sequence[str]) -> None:
     """Remove the servers of these hosts."""
     if found := containers_of(hosts):
         docker("rm", "--force", *found, what="Removing the lab's ACME server")
+
+
+def _found(names: Iterable[str], address: str) -> str:
+    """The command by which a container finds names at an address; Docker has bound the file, so it is not replaced."""
+    return "; ".join(
+        f"hosts=$(awk '$2 != \"{name}\"' /etc/hosts); printf '%s\\n' \"$hosts\" '{address} {name}' > /etc/hosts"
+        for name in names
+    )
 
 
 def _wait(server: AcmeServer) -> None:

@@ -89,7 +89,8 @@ class ActionModule(ActionBase):
         if verb == "images" and answer["exit_code"] == 0:
             self._compare_lock(stack.path, answer, write=arguments["lock_images"])
         if verb == "plan" and deploy:
-            answer["pending"], answer["changed"] = answer.get("changed", False), False
+            # where there is nothing to deploy, a certificate may have been issued all the same
+            answer["pending"], answer["changed"] = answer.get("changed", False), answer.get("renewed", False)
         return {"verb": verb, "stack": name, "project": request["project"], **answer}
 
     def _send(self, arguments: dict[str, Any], task_vars: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:

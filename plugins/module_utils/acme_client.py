@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Of the 4th line: the 5th calls its options otherwise.
-IMAGE = "goacme/lego:v4.31.0"
+IMAGE = "goacme/lego:v4.35.2"
 _SECONDS = 300.0
 _PULL_SECONDS = 600.0
 _TIME = re.compile(r"\d{4}/\d{2}/\d{2} \d{2}:\d{2}:\d{2} ")

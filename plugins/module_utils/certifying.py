@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from . import certificate_facts, engine, renewal, renewal_unit
-from .errors import USAGE, MoorageError
+from .errors import MoorageError
 from .inspecting import in_force
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 _FIX = "correct what is said; the host tries again by itself, and `tls renew` at once: journalctl -u 'moorage-renew*'"
+_UNDER_WAY = "another run asks for it at this moment"
 
 
 def answer_certificates(request: Mapping[str, Any]) -> Answer:
@@ -38,10 +40,8 @@ def answer_renew(request: Mapping[str, Any]) -> Answer:
     engine.require()
     release = in_force(request["project"])
     if not any(True for _item in renewal.of_release(release)):
-        raise MoorageError(
-            "no certificate of this stack is issued by an ACME server", key="x-moorage.gateways",
-            expected="a gateway with tls.mode: acme", exit_code=USAGE,
-        )  # fmt: skip
+        summary = "no certificate of this stack is issued by an ACME server"
+        return {"outcome": "unchanged", "exit_code": 0, "release": release.number, "summary": summary}
     before = _fingerprints(certificate_facts.certificates_of(release))
     renewal_unit.run(release.project, force=True)
     rows = certificate_facts.certificates_of(release)
@@ -73,13 +73,15 @@ def after_deploy(release: Release, answer: Answer) -> Answer:
         return answer
     before = _fingerprints(certificate_facts.certificates_of(release))
     if any(item.reason(asked=item.first) for item in wanted):
-        renewal_unit.run(release.project, force=False)
+        with contextlib.suppress(MoorageError):  # another run asks at this moment
+            renewal_unit.run(release.project, force=False)
     rows = certificate_facts.certificates_of(release)
-    changed = answer["changed"] or _fingerprints(rows) != before
-    answer = {**answer, "certificates": rows, "changed": changed}
-    waiting = [row for row in rows if row["last_error"] and row["placeholder"]]
+    answer = {**answer, "certificates": rows, "renewed": _fingerprints(rows) != before}
+    waiting = [row for row in rows if row.get("placeholder")]
     if waiting and answer["exit_code"] == 0:
-        message = "; ".join(f"no certificate for {row['gateway']}: {row['last_error']}" for row in waiting)
+        message = "; ".join(
+            f"no certificate for {row['gateway']}: {row['last_error'] or _UNDER_WAY}" for row in waiting
+        )
         answer.update(exit_code=1, summary=f"release {release.number} is in force, but {message}")
         answer["error"] = {"message": answer["summary"], "key": "x-moorage.gateways", "fix": _FIX}
     return answer

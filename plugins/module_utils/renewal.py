@@ -122,6 +122,8 @@ def renew(project: str = "", *, force: bool = False) -> bool:
         project: Only this stack's; the pause after a failure is not kept then, as somebody waits.
         force: Also those that are not due.
     """
+    if not project and not engine.answers():
+        return True  # one that was stopped is left so
     results = [_renewed(item, force=force, asked=bool(project)) for item in renewables(project)]
     return all(results)
 

@@ -22,6 +22,18 @@ PATIENCE = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
+class Secured:
+    """How a client asks by TLS: for which name, the address if for none, and whose certificates it accepts."""
+
+    name: str
+    trust: ssl.SSLContext
+
+
+# It takes any certificate: for tests that look at that themselves.
+ANY = Secured("", ssl._create_unverified_context())  # noqa: S323
+
+
+@dataclasses.dataclass(frozen=True)
 class Failure:
     """A request that was not answered with 200: when it was sent, what came of it, after how long."""
 
@@ -56,7 +68,7 @@ def polling(
     port: int = PORT,
     *,
     kept: bool = False,
-    secured: bool = False,
+    secured: Secured | None = None,
 ) -> Iterator[Count]:
     """Ask a gateway, from before a block until after it.
 
@@ -67,7 +79,7 @@ def polling(
         port: The gateway's.
         kept: Whether each client keeps its connection, and looks whether it was closed before it asks again; else it
             makes a new one each time.
-        secured: Whether they come by HTTPS, and take any certificate.
+        secured: How they ask by TLS; left out, they ask by plain HTTP.
     """
     count, stop = Count(), threading.Event()
     arguments = (count, stop, len(paths) / rate)
@@ -94,18 +106,38 @@ def _ask(count: Count, stop: threading.Event, interval: float, client: _Client, 
             count.failures.append(Failure(path, began, error, time.time() - began))
 
 
+def connection(address: str, port: int, secured: Secured | None = None) -> http.client.HTTPConnection:
+    """A connection that is made with the first request, to an address, by TLS under the name that is wanted."""
+    return _Secure(address, port, secured) if secured else http.client.HTTPConnection(address, port, timeout=PATIENCE)
+
+
+class _Secure(http.client.HTTPConnection):
+    def __init__(self, address: str, port: int, secured: Secured) -> None:
+        super().__init__(address, port, timeout=PATIENCE)
+        self.secured = secured
+
+    def connect(self) -> None:
+        super().connect()
+        self.sock = self.secured.trust.wrap_socket(self.sock, server_hostname=self.secured.name or self.host)
+
+    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
+        super().putrequest(method, url, skip_host or bool(self.secured.name), skip_accept_encoding)
+        if self.secured.name and not skip_host:
+            self.putheader("Host", self.secured.name)
+
+
 class _Client:
-    def __init__(self, place: tuple[str, int], kept: bool, secured: bool) -> None:
+    def __init__(self, place: tuple[str, int], kept: bool, secured: Secured | None) -> None:
         self.place = place
         self.kept = kept
-        self.context = ssl._create_unverified_context() if secured else None  # noqa: S323 (the test looks at it itself)
+        self.secured = secured
         self.connection: http.client.HTTPConnection | None = None
 
     def error(self, path: str) -> str:
         """Make a request; return what is wrong with its answer, or an empty string."""
         if self.connection and _was_closed(self.connection):
             self._close()
-        self.connection = self.connection or self._connected()
+        self.connection = self.connection or connection(*self.place, self.secured)
         try:
             self.connection.request("GET", path, headers={} if self.kept else {"Connection": "close"})
             answer = self.connection.getresponse()
@@ -116,11 +148,6 @@ class _Client:
         if not self.kept or answer.will_close:
             self._close()
         return "" if answer.status == 200 else str(answer.status)
-
-    def _connected(self) -> http.client.HTTPConnection:
-        if self.context:
-            return http.client.HTTPSConnection(*self.place, timeout=PATIENCE, context=self.context)
-        return http.client.HTTPConnection(*self.place, timeout=PATIENCE)
 
     def _close(self) -> None:
         if self.connection:
