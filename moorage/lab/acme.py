@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import urllib.request
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from moorage.lab.settings import Settings
 from moorage.lab.state import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from moorage.lab.state import LabHost
 
@@ -38,7 +39,7 @@ class AcmeServer:
 
     def lead(self, names: Iterable[str], address: str) -> None:
         """Have it find names at an address, and nowhere else."""
-        docker("exec", self.container, "sh", "-c", _found(names, address), what="Leading names to another address")
+        self._ask("lead", json.dumps({"names": list(names), "address": address}).encode())
 
     def authority(self) -> str:
         """The authority of the server's own certificate, which only a client that was told of it trusts."""
@@ -55,37 +56,45 @@ class AcmeServer:
         return found
 
 
-def run_arguments(settings: Settings, host: LabHost, image: str, names: Iterable[str], http_port: int) -> list[str]:
+def run_arguments(
+    settings: Settings, host: LabHost, image: str, http_port: int = 80, accounts: Mapping[str, str] | None = None
+) -> list[str]:
     """The arguments that start the server's container."""
     name = f"{host.container}-acme"
     return [
         *["run", "--detach", "--name", name, "--hostname", name, "--network", settings.network],
         *["--label", settings.label, "--label", f"{HOST_LABEL}={host.name}"],
-        *[f"--add-host={name}:{host.address}" for name in names],
         *["--env", f"ACME_NAMES={NAME}", "--env", f"ACME_HTTP_PORT={http_port}"],
+        *["--env", f"ACME_ACCOUNTS={json.dumps(dict(accounts or {}))}"],
         image,
     ]
 
 
-def start(host: LabHost, names: Iterable[str], *, http_port: int = 80) -> AcmeServer:
+def start(
+    host: LabHost, names: Iterable[str], *, http_port: int = 80, accounts: Mapping[str, str] | None = None
+) -> AcmeServer:
     """Start a new server for a host, and have that host find it under its name.
 
     Args:
         host: The host that is asked for the answers to challenges.
         names: The names under which it is asked.
         http_port: The port at which it is asked.
+        accounts: The keys of the accounts that it knows by other means, by their ids; with any, it takes no others.
     """
     settings, progress = Settings.from_environment(), silent
     image = ensure_image(settings, progress)
     remove([host.name])
-    arguments = run_arguments(settings, host, image, names, http_port)
+    arguments = run_arguments(settings, host, image, http_port, accounts)
     docker(*arguments, what="Starting the lab's ACME server")
     container = f"{host.container}-acme"
     template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     address = docker("inspect", "--format", template, container, what="Asking for its address").strip()
     server = AcmeServer(container, address)
     _wait(server)
-    docker("exec", host.container, "sh", "-c", _found([NAME], address), what="Having the host find the ACME server")
+    server.lead(names, host.address)
+    # not renamed over: Docker has bound the file into the container
+    known = f"hosts=$(awk '$2 != \"{NAME}\"' /etc/hosts); printf '%s\\n' \"$hosts\" '{address} {NAME}' > /etc/hosts"
+    docker("exec", host.container, "sh", "-c", known, what="Having the host find the ACME server")
     return server
 
 
@@ -109,14 +118,6 @@ def remove(hosts: Sequence[str]) -> None:
     """Remove the servers of these hosts."""
     if found := containers_of(hosts):
         docker("rm", "--force", *found, what="Removing the lab's ACME server")
-
-
-def _found(names: Iterable[str], address: str) -> str:
-    """The command by which a container finds names at an address; Docker has bound the file, so it is not replaced."""
-    return "; ".join(
-        f"hosts=$(awk '$2 != \"{name}\"' /etc/hosts); printf '%s\\n' \"$hosts\" '{address} {name}' > /etc/hosts"
-        for name in names
-    )
 
 
 def _wait(server: AcmeServer) -> None:

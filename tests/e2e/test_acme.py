@@ -46,6 +46,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj 
   -keyout v900/privkey.pem -out v900/fullchain.pem 2>/dev/null
 ln -sfn v900 current; docker kill -s HUP certificates-gateway-1
 """
+EXTERNAL = "    EAB_ID: {generate: {length: 20}}\n    EAB_HMAC: {generate: {length: 64}}\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -304,3 +305,30 @@ def test_the_timer_is_back_after_a_boot(certified: Certified) -> None:
     server.shell("systemctl stop moorage-renew.timer; ! systemctl -q is-active moorage-renew.timer")
     server.shell("systemctl restart moorage-recover.service")  # what a boot starts
     assert server.shell("systemctl is-active moorage-renew.timer") == "active"
+
+
+@pytest.mark.fault(
+    row=24,
+    fault="the ACME server has lost its accounts",
+    happens="the host gets another one; where the server wants an external account (EAB), with that",
+    exit="0",
+)
+def test_an_external_account_and_a_server_that_has_lost_its_accounts(
+    certified: Certified, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    stack = StackCopy(tmp_path_factory.mktemp("external"), certified.stack.path)
+    stack.replace("x-moorage:\n  gateways:", f"x-moorage:\n  secrets:\n{EXTERNAL}  gateways:")
+    stack.replace("ca_file: files/acme.pem}", "ca_file: files/acme.pem, eab: {key_id: EAB_ID, hmac: EAB_HMAC}}")
+    certified.site.door.call("secrets gen", "-s", stack.path).ended(0)
+    secrets = certified.site.secrets()
+    accounts = {secrets["EAB_ID"]: secrets["EAB_HMAC"]}
+    issuer = acme.start(lab.find(certified.server.name), NAMES, http_port=PLAIN, accounts=accounts)
+    (stack.path / "files" / "acme.pem").write_text(issuer.authority())
+    with_it = dataclasses.replace(certified, stack=stack, issuer=issuer)
+    before = with_it.shown()
+    assert with_it.call("deploy").ended(0).host["outcome"] == "committed"
+    assert with_it.shown() == before, "it is not due"
+    assert with_it.call("tls renew").ended(0).data["changed"]
+    with polling(with_it.server.address, ["/api/health"], 10, HTTPS, secured=with_it.trusted) as count:
+        assert certified.call("tls status").ended(0).host["certificates"][0]["last_error"] == ""
+    assert count.failures == []

@@ -1,7 +1,8 @@
 """What ACME clients talk to: it passes on to Pebble, or does what a test told it to.
 
-A test tells it by `POST :8080/misbehave` with one of the words below, and `GET :8080/ca` is the authority that its
-own certificate is of, `GET :8080/root` the one of the certificates that Pebble makes.
+A test tells it by `POST :8080/misbehave` with one of the words below, and by `POST :8080/lead` which names lead to
+which address (`{"names": [...], "address": ...}`). `GET :8080/ca` is the authority that its own certificate is of,
+`GET :8080/root` the one of the certificates that Pebble makes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from . import keys, pebble
+from . import keys, names, pebble
 
 DOWN, RATE_LIMIT, WRONG_NAME = "down", "rate-limit", "wrong-name"
 WORDS = ("", DOWN, RATE_LIMIT, WRONG_NAME)
@@ -100,6 +101,10 @@ class _Door(_Handler):
 
     def do_POST(self) -> None:
         word = self.body().decode()
+        if self.path == "/lead":
+            names.lead(**json.loads(word))
+            self.answer(200, [], b"")
+            return
         if self.path != "/misbehave" or word not in WORDS:
             self.answer(400, [], f"POST /misbehave takes one of {WORDS}\n".encode())
             return

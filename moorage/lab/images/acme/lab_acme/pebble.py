@@ -19,11 +19,12 @@ DAYS = 90
 _TRUST = ssl._create_unverified_context()  # noqa: S323, SLF001
 
 
-def configuration(http_port: int) -> Path:
+def configuration(http_port: int, accounts: dict[str, str]) -> Path:
     """Write Pebble's configuration.
 
     Args:
         http_port: Where it looks for the answers to its challenges.
+        accounts: The keys of the accounts that it knows by other means, by their ids; with any, it takes no others.
     """
     path = keys.PLACE / "pebble.json"
     settings = {
@@ -34,7 +35,8 @@ def configuration(http_port: int) -> Path:
         "httpPort": http_port,
         "tlsPort": 443,
         "ocspResponderURL": "",
-        "externalAccountBindingRequired": False,
+        "externalAccountBindingRequired": bool(accounts),
+        "externalAccountMACKeys": accounts,
         "domainBlocklist": ["refused.example"],
         "certificateValidityPeriod": DAYS * 86400,
     }
