@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import certificate_store, places, renewal_state
+from .certificate_serving import Nginx
 from .certificates import FULLCHAIN
 from .gateway_tls import CURRENT
 from .renewal_state import RenewalState
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # So long before its end a certificate is told of: a renewal is due long before.
 WARNING_DAYS = 14.0
+NOT_SHOWN = "nginx shows no certificate"
 _DAY = 86400.0
 
 
@@ -35,6 +37,24 @@ def serving_folder(release: Release, gateway: Gateway, tls: Tls) -> Path:
     """Return the folder of the pair to which a release's configuration leads."""
     live = places.live(release.project, gateway.service)
     return live / (release.live[gateway.service].certificate or f"{tls.folder}/{CURRENT}")
+
+
+def shown_fault(release: Release, gateway: Gateway, tls: Tls, copies: list[dict[str, Any]]) -> str:
+    """Return what is wrong with the certificate that a gateway's nginx shows, or an empty string.
+
+    Args:
+        release: The release in force.
+        gateway: The gateway.
+        tls: How it serves HTTPS.
+        copies: Its containers.
+    """
+    place = serving_folder(release, gateway, tls)
+    nginx = Nginx(lambda: next(iter(copies), None), gateway.mount, tls.listen, tls.server_name)
+    with certificate_store.settled(place.parent):
+        shown = nginx.shows()
+        if not shown:
+            return NOT_SHOWN
+        return "" if shown == certificate_store.known(place) else "nginx shows another certificate than the host has"
 
 
 def described(release: Release, gateway: Gateway, tls: Tls) -> dict[str, Any]:

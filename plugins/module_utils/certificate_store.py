@@ -20,6 +20,7 @@ import hashlib
 import itertools
 import os
 import shutil
+import ssl
 from typing import TYPE_CHECKING
 
 from . import certificates, file_sets, places, secret_store
@@ -216,6 +217,29 @@ def _is_usable(place: Path, tls: Tls) -> bool:
         certificates.check(pair, tls.names)
         return True
     return False
+
+
+def known(place: Path) -> str:
+    """Return the fingerprint of the certificate in a folder, or an empty string."""
+    with contextlib.suppress(OSError, ValueError):
+        found = certificates.blocks((place / FULLCHAIN).read_text())
+        return certificates.fingerprint(ssl.PEM_cert_to_DER_cert(found[0])) if found else ""
+    return ""
+
+
+@contextlib.contextmanager
+def settled(folder: Path) -> Iterator[None]:
+    """Have a block run while nobody is about to place another pair in a store."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
 
 
 def sweep(project: str, used: set[Path]) -> None:

@@ -9,7 +9,7 @@ import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import database_roles, engine, file_sets, gpu_probe, history, legacy_networks, places
+from . import certificate_facts, database_roles, engine, file_sets, gpu_probe, history, legacy_networks, places
 from .database_roles import ROLE
 from .legacy_networks import LEGACY
 from .stack import ANYTIME, AT_FIRST
@@ -161,19 +161,30 @@ def is_linked(release: Release, service: str) -> bool:
 
 def actual(release: Release) -> dict[str, str]:
     """Return how what runs on this host differs from a release: service to reason, empty when not."""
-    found = _containers(release)
+    running = engine.by_service(release.project)
+    found = _containers(release, running)
     for service, live in release.live.items():
         if not is_linked(release, service):
             found[LIVE + service] = "another configuration is in force"
         elif not file_sets.intact(places.live(release.project, service) / live.hash):
             found[LIVE + service] = "its configuration was changed by hand"
+        elif service not in found and (fault := _certificate_fault(release, service, running.get(service, []))):
+            found[LIVE + service] = fault
     found.update({LEGACY + one.name: one.left_to_do for one in legacy_networks.still_there(release) if one.left_to_do})
     found.update({ROLE + secret: reason for secret, reason in database_roles.differing(release).items()})
     return found
 
 
-def _containers(release: Release) -> dict[str, str]:
-    running = engine.by_service(release.project)
+def _certificate_fault(release: Release, service: str, copies: list[dict[str, Any]]) -> str:
+    """Return what another load of a gateway's configuration mends; one that serves nothing is another matter."""
+    for gateway in release.stack.gateways.values():
+        if gateway.service == service and gateway.tls:
+            fault = certificate_facts.shown_fault(release, gateway, gateway.tls, copies)
+            return "" if fault == certificate_facts.NOT_SHOWN else fault
+    return ""
+
+
+def _containers(release: Release, running: Mapping[str, list[dict[str, Any]]]) -> dict[str, str]:
     around = surroundings(release.project, running)
     found: dict[str, str] = {}
     for service in release.stack.services:

@@ -21,7 +21,7 @@ from moorage import lab
 from moorage.lab.systems import ECHO
 from tests.pki import PAST, Authority, Issued
 from tests.servers.client import ANY, polling
-from tests.servers.door import ROOT, Answer, Door
+from tests.servers.door import ROOT, Answer, Door, until
 from tests.servers.fixtures import VAULT
 from tests.servers.scanner import Scanner
 from tests.servers.stack_copy import StackCopy
@@ -275,3 +275,26 @@ def test_a_key_that_is_changed_by_hand_is_named_and_mended(https: Https) -> None
     assert https.call("drift").ended(0).data["changed"] is False
     assert "alert" not in Scanner(https.server.address, STRICT, "strict.example.com").ask()[1]
     https.call("verify").ended(0)
+
+
+@pytest.mark.fault(
+    row=0,
+    fault="a gateway's certificate is replaced by hand, and nginx is reloaded",
+    happens="drift and verify name it; a deploy puts the release's back and has nginx load it, without a restart",
+    exit="",
+)
+def test_a_certificate_that_is_replaced_by_hand_is_put_back_and_loaded(https: Https) -> None:
+    before, wanted, foreign = https.lives(), https.shown(), https.authority.issue(*NAMES)
+    reload = f"kill -HUP $(docker inspect -f '{{{{.State.Pid}}}}' {https.server.container_of('given', 'https')})"
+    (place,) = https.server.shell(f"grep -o 'tls/[^/]*/[0-9a-f]*/fullchain' {LIVE}/given/current/nginx.conf").split()
+    folder = f"{LIVE}/given/{place.rpartition('/')[0]}"
+    https.server.shell(f"cat > {folder}/fullchain.pem", https.authority.chain(foreign))
+    https.server.shell(f"cat > {folder}/privkey.pem", foreign.key)
+    https.server.shell(reload)
+    until("nginx shows it", lambda: https.shown() == foreign.certificate, 10)
+    assert f"{folder}/privkey.pem" in https.call("drift").text
+    https.call("verify").ended(1)
+    https.call("deploy").ended(0)
+    assert https.shown() == wanted
+    assert https.lives() == before
+    assert https.call("drift").ended(0).data["changed"] is False
