@@ -26,6 +26,7 @@ MONITORING: dict[str, Recipe] = {
         "prometheus-postgres-exporter", "/bin/postgres_exporter", 9187
     ),
     "oliver006/redis_exporter:v1.88.0": exporter("prometheus-redis-exporter", "/redis_exporter", 9121, "59000:59000"),
+    "nvcr.io/nvidia/k8s/dcgm-exporter:4.2.3-4.1.3-ubuntu22.04": Recipe("dcgm_exporter", "python"),
     "grafana/grafana:13.2.0": stand_in("grafana", "13.2.0"),
     "jaegertracing/jaeger:2.20.0": stand_in("jaeger", "2.20.0"),
     "otel/opentelemetry-collector-contrib:0.159.0": stand_in("opentelemetry-collector-contrib", "0.159.0"),

@@ -95,6 +95,7 @@ STACKS: dict[str, tuple[str, ...]] = {
         *("docker.n8n.io/n8nio/n8n:2.36.0", "ollama/ollama:0.32.15", "ghcr.io/open-webui/open-webui:v0.11.0"),
         *("prom/prometheus:v3.14.0", "prom/alertmanager:v0.29.0", "prom/node-exporter:v1.12.1"),
         *("quay.io/prometheuscommunity/postgres-exporter:v0.20.1", "grafana/grafana:13.2.0"),
+        "nvcr.io/nvidia/k8s/dcgm-exporter:4.2.3-4.1.3-ubuntu22.04",
         *OBERACONNECT,
     ),
     "universal_ai_tools": (

@@ -18,6 +18,7 @@ REQUIRED, PREFERRED = "required", "preferred"
 CDI_KIND = "nvidia.com/gpu="
 RUNTIME = "nvidia"
 VISIBLE = "NVIDIA_VISIBLE_DEVICES"
+ALL = -1  # as Compose prints `count: all`
 _NONE = ("", "none", "void")
 
 
@@ -121,16 +122,17 @@ def _is_cdi(device: Any) -> bool:
 
 
 def _by_request(body: Mapping[str, Any]) -> Gpu | None:
-    short = [{"capabilities": ["gpu"], **request} for request in body.get("gpus") or []]
+    given = [{"count": ALL}] if body.get("gpus") == "all" else body.get("gpus") or []  # as the file writes it
+    short = [{"capabilities": ["gpu"], **request} for request in given]
     requests = [request for request in [*short, *_reserved(body)] if _is_nvidia(request)]
     if not requests:
         return None
     names = [str(name) for request in requests for name in request.get("device_ids") or []]
     capabilities = dict.fromkeys(str(name) for request in requests for name in request.get("capabilities") or ["gpu"])
-    counts = [int(request.get("count", -1)) for request in requests if not request.get("device_ids")]
+    counts = [request.get("count", ALL) for request in requests if not request.get("device_ids")]
     if names:
         return _of_names(names, tuple(capabilities))
-    return Gpu(count=0 if -1 in counts else sum(counts), capabilities=tuple(capabilities))
+    return Gpu(count=0 if {ALL, "all"} & set(counts) else sum(map(int, counts)), capabilities=tuple(capabilities))
 
 
 def _by_device(body: Mapping[str, Any]) -> Gpu | None:

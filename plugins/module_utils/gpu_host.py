@@ -16,7 +16,7 @@ from .engine import run
 from .gpu import CDI_KIND, RUNTIME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PACKAGES = (
     "nvidia-container-toolkit",
@@ -31,6 +31,7 @@ CONTROL = Path("/dev/nvidiactl")
 FIELDS = ("index", "uuid", "name", "driver_version", "memory.total", "mig.mode.current")
 QUERY = ["nvidia-smi", f"--query-gpu={','.join(FIELDS)}", "--format=csv,noheader,nounits"]
 _VENDOR, _DISPLAY = "0x10de", "0x03"
+_RPM_FORMAT = r"%{NAME}\t%{VERSION}-%{RELEASE}\n"
 _SECONDS = 30.0  # the first call after a boot wakes the cards up, where no persistence daemon has
 
 
@@ -85,9 +86,19 @@ def look() -> Host:
     if pci or driver or control:
         devices, fault = ask_driver()
     found = toolkit()
-    known = engine_host.packages(PACKAGES)
-    packages = {name: package.version for name, package in known.items() if package.installed}
-    return Host(pci, driver, control, devices, fault, found, packages, cdi_names() if found else ())
+    return Host(pci, driver, control, devices, fault, found, installed(PACKAGES), cdi_names() if found else ())
+
+
+def installed(names: Iterable[str]) -> dict[str, str]:
+    """Return the installed ones of these packages with their versions, of dpkg or of rpm."""
+    known = engine_host.packages(names)
+    found = {name: package.version for name, package in known.items() if package.installed}
+    return found or parse_rpm(run(["rpm", "--query", "--queryformat", _RPM_FORMAT, *sorted(set(names))])[1])
+
+
+def parse_rpm(text: str) -> dict[str, str]:
+    """Read rpm's answer; its complaints about unknown names are passed over."""
+    return dict(line.split("\t") for line in text.splitlines() if line.count("\t") == 1)
 
 
 def display_controllers(folder: Path) -> tuple[str, ...]:

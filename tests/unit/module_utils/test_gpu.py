@@ -36,6 +36,8 @@ def reserved(**request: Any) -> dict[str, Any]:
 
 FORMS: dict[str, tuple[dict[str, Any], Gpu]] = {
     "gpus: all": ({"gpus": [{"count": -1}]}, Gpu()),
+    "gpus: all, as the file says it": ({"gpus": "all"}, Gpu()),
+    "a reservation of all, as the file says it": (reserved(driver="nvidia", count="all"), Gpu()),
     "gpus with a count": ({"gpus": [{"driver": "nvidia", "count": 2}]}, Gpu(count=2)),
     "a reservation of all": (reserved(driver="nvidia", count=-1), Gpu()),
     "a reservation of two": (reserved(driver="nvidia", count=2), Gpu(count=2)),
