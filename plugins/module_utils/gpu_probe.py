@@ -40,7 +40,7 @@ def fault(container: Mapping[str, Any]) -> str:
             "nvidia-smi is not in the container: the driver's programs come with the capability `utility` "
             "(NVIDIA_DRIVER_CAPABILITIES)"
         )
-    return f"nvidia-smi in the container: {gpu_host.words(status, output)}"
+    return f"nvidia-smi says: {gpu_host.words(status, output)}"
 
 
 def lost(container: Mapping[str, Any]) -> str:

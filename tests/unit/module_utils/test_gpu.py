@@ -324,9 +324,9 @@ NVML = "Failed to initialize NVML: Unknown Error"
     ("inside", "outside", "fault", "lost"),
     [
         ((0, ANSWER), "", "", ""),
-        ((255, NVML), "", f"nvidia-smi in the container: {NVML}", f"has lost its GPU: {NVML}"),
-        ((0, "No devices were found"), "", "nvidia-smi in the container: No devices", "has lost its GPU: No devices"),
-        ((255, NVML), "a broken driver", f"nvidia-smi in the container: {NVML}", ""),
+        ((255, NVML), "", f"nvidia-smi says: {NVML}", f"has lost its GPU: {NVML}"),
+        ((0, "No devices were found"), "", "nvidia-smi says: No devices", "has lost its GPU: No devices"),
+        ((255, NVML), "a broken driver", f"nvidia-smi says: {NVML}", ""),
         ((127, "executable file not found"), "", "nvidia-smi is not in the container", ""),
     ],
 )  # fmt: skip
