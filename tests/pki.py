@@ -44,7 +44,7 @@ class Authority:
         Args:
             names: Its names; the first one is also its subject.
             between: From when until when, in place of the next 30 days.
-            key: The kind of its key: ec or rsa.
+            key: The kind of its key: ec, rsa, or weak, which no nginx takes.
             by: Who signs it: ``intermediate`` or ``root``.
         """
         listed = ",".join(f"{'IP' if name.replace('.', '').isdigit() else 'DNS'}:{name}" for name in names)
@@ -64,7 +64,7 @@ class Authority:
     def _sign(
         self, name: str, subject: str, extensions: str, by: str, between: tuple[str, str] | None = None, key: str = "ec"
     ) -> Issued:
-        kind = _CURVE if key == "ec" else ["-newkey", "rsa:2048", "-nodes"]
+        kind = _CURVE if key == "ec" else ["-newkey", "rsa:2048" if key == "rsa" else "rsa:1024", "-nodes"]
         files = ["-keyout", str(self.folder / f"{name}.key"), "-out", str(self.folder / f"{name}.csr")]
         self._openssl("req", *kind, "-subj", f"/CN={subject}", *files)
         (self.folder / "database").write_text("")

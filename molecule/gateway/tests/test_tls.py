@@ -91,6 +91,19 @@ def test_a_key_of_another_certificate_is_refused_and_the_one_before_serves(
     assert (shown(host), root(host, f"find {FOLDER} | sort")) == (before, tree)
 
 
+def test_one_that_nginx_itself_refuses_is_undone(host: Any, converge: Converge, authority: Authority) -> None:
+    """What no check of ours knows: OpenSSL's level of security."""
+    before, tree, weak = shown(host), root(host, f"find {FOLDER} | sort"), authority.issue(*NAMES, key="weak")
+
+    done = secured(converge, "provided", certificate=authority.chain(weak), key=weak.key)
+
+    assert done.returncode != 0
+    assert "nginx does not take the certificate" in done.stdout
+    assert "key too small" in done.stdout
+    assert "is in force again" in " ".join(done.stdout.split())
+    assert (shown(host), root(host, f"find {FOLDER} | sort")) == (before, tree)
+
+
 @pytest.mark.parametrize(
     ("tls", "message"),
     [
