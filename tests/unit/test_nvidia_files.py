@@ -108,5 +108,6 @@ def test_a_mirror_an_older_engine_and_the_default_runtime(tmp_path: Path) -> Non
     assert found["key"].startswith("https://mirror.example.com/nvidia/gpgkey -> ")
     assert json.loads(found["daemon.json"]) == {
         "default-runtime": "nvidia",
+        "features": {"cdi": False},
         "runtimes": {"nvidia": {"args": [], "path": "nvidia-container-runtime"}},
     }
