@@ -169,7 +169,7 @@ def _key(check: Check) -> str:
     """Return the place in the Compose file that a check is about."""
     if check.name.startswith(bootstrapping.PREFIX):
         return f"services.{check.service}.{KEY}.bootstrap"
-    part = "ports" if check.name.startswith("port ") else "image"
+    part = "ports" if check.name.startswith("port ") else "deploy" if check.name == "gpu" else "image"
     return f"services.{check.service}.{part}" if check.service else check.name
 
 

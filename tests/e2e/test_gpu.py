@@ -8,27 +8,25 @@ The toolkit's packages come from the lab's signed repository under NVIDIA's name
 
 from __future__ import annotations
 
-import contextlib
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
 from tests.servers.door import until
 from tests.servers.fixtures import GIVEN_KEY, Site, serving
+from tests.servers.gpu import DAEMON, cards, daemon, take_away, variables
 from tests.servers.stack_copy import STACKS, StackCopy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.servers.door import Answer
 
 pytestmark = pytest.mark.docker
 
-SCRIPT = (Path(__file__).parents[1] / "servers" / "fake_gpu.sh").read_text()
-DAEMON = "/etc/docker/daemon.json"
 # a user's own, in the same object as what the role puts there
 THEIRS = {"features": {"containerd-snapshotter": False}, "shutdown-timeout": 20}
 OLD_LIST = "/etc/apt/sources.list.d/libnvidia-container.list"
@@ -36,30 +34,6 @@ UNIVERSAL = STACKS / "universal_ai_tools"
 GPU = ["-s", UNIVERSAL, "--overlay", "gpu"]
 MISMATCH = "Failed to initialize NVML: Driver/library version mismatch"
 LOST = "has lost its GPU: Failed to initialize NVML: Unknown Error"
-
-
-def cards(site: Site, *words: str) -> None:
-    """Plug the cards in, take them out, break or mend their driver."""
-    site.server.shell(f"bash -s {' '.join(words)}", SCRIPT)
-
-
-@contextlib.contextmanager
-def variables(site: Site, **values: Any) -> Iterator[None]:
-    """Have variables in the inventory for a while."""
-    hosts = site.door.inventory / "hosts.yml"
-    text = hosts.read_text()
-    described = yaml.safe_load(text)
-    described["all"]["vars"].update(values)
-    hosts.write_text(yaml.safe_dump(described))
-    try:
-        yield
-    finally:
-        hosts.write_text(text)
-
-
-def daemon(site: Site) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(site.server.shell(f"cat {DAEMON}"))
-    return found
 
 
 def told(answer: Answer) -> str:
@@ -227,16 +201,6 @@ def test_the_model_server_sees_the_gpus(gpu_site: Site, deployed: Answer) -> Non
     assert (probe["service"], probe["ok"]) == ("ollama", True)
 
 
-def take_away(site: Site, service: str) -> None:
-    """Close the control group of a service's container for its cards, as systemd does when it writes its rules anew."""
-    container = site.server.container_of(service)
-    groups = site.server.shell(f"find /sys/fs/cgroup/devices -path '*{container}*' -name devices.deny").split()
-    if not groups:
-        pytest.skip("only control groups of version 1 can be closed for a device from outside")
-    for group in groups:
-        site.server.shell(f"echo 'c 1:7 rwm' > {group}")
-
-
 @pytest.mark.fault(
     row=28,
     fault="a container's control group is closed for its GPUs, as `systemctl daemon-reload` may do it",
@@ -314,6 +278,7 @@ def test_gpus_that_are_not_there_are_refused(
         answer = gpu_site.door.call("plan", "-s", changed.path, "--profile", "local-llm").ended(3)
 
     assert words in answer.error["message"]
+    assert answer.error["key"] == "services.ollama.deploy"
 
 
 def test_a_service_that_prefers_a_gpu_goes_on_without(gpu_site: Site, deployed: Answer) -> None:  # noqa: ARG001
