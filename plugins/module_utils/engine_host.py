@@ -26,6 +26,11 @@ _LOCKS = (
     "/var/lib/apt/lists/lock",
     "/var/cache/apt/archives/lock",
 )
+# what Debian calls a machine's architecture
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "ppc64le": "ppc64el"}
+_DNF_LOCKS = ("/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid", "/var/lib/dnf/rpmdb_lock.pid")
+_VERSIONLOCK = Path("/etc/dnf/plugins/versionlock.list")
+_RPM_FORMAT = r"%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\tinstall\tinstalled\n"
 _DPKG_FORMAT = r"${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\n"
 
 
@@ -51,8 +56,18 @@ def operating_system(text: str) -> dict[str, str]:
     }
 
 
+def architecture(machine: str) -> str:
+    """Return Debian's name of what `uname --machine` says."""
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def is_debian(system: Mapping[str, str]) -> bool:
+    """Return whether a system has dpkg and apt; the others have rpm and dnf."""
+    return "debian" in [system["id"], *system["like"].split()]
+
+
 def parse_packages(text: str) -> dict[str, Package]:
-    """Read dpkg-query's answer; its complaints about unknown names are passed over."""
+    """Read dpkg-query's answer, or rpm's; complaints about unknown names are passed over."""
     rows = (line.split("\t") for line in text.splitlines() if line.count("\t") == 3)
     return {
         name: Package(version, held=want == "hold", installed=status == "installed")
@@ -61,12 +76,21 @@ def parse_packages(text: str) -> dict[str, Package]:
     }
 
 
-def packages(names: Iterable[str]) -> dict[str, Package]:
-    """Return those of the named packages that dpkg knows; none where there is no dpkg."""
+def packages(names: Iterable[str], system: Mapping[str, str]) -> dict[str, Package]:
+    """Return those of the named packages that the system's package manager knows; none where there is none."""
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    return parse_packages(run(["dpkg-query", "--show", "--showformat", _DPKG_FORMAT, *wanted])[1])
+    if is_debian(system):
+        return parse_packages(run(["dpkg-query", "--show", "--showformat", _DPKG_FORMAT, *wanted])[1])
+    return parse_packages(run(["rpm", "--query", "--queryformat", _RPM_FORMAT, *wanted])[1])
+
+
+def locks() -> list[str]:
+    """Return the entries of dnf's versionlock that stand in the role's block."""
+    text = _VERSIONLOCK.read_text(encoding="utf-8") if _VERSIONLOCK.is_file() else ""
+    block = re.search(r"^# BEGIN docker_engine\n(.*?)^# END docker_engine$", text, re.MULTILINE | re.DOTALL)
+    return block.group(1).split() if block else []
 
 
 def missing(wanted: Sequence[str], versions: Mapping[str, str], known: Mapping[str, Package]) -> list[str]:
@@ -75,7 +99,7 @@ def missing(wanted: Sequence[str], versions: Mapping[str, str], known: Mapping[s
     Args:
         wanted: The packages' names.
         versions: For some of them the version that they must have, as a pattern.
-        known: What dpkg knows.
+        known: What the package manager knows.
 
     Returns:
         "NAME is missing" or "NAME is at VERSION, wanted is PATTERN".
@@ -99,7 +123,12 @@ def interrupted() -> str:
 
 
 def lock_holder() -> str:
-    """Return who holds apt's or dpkg's lock, as "COMMAND (process PID)", or nothing."""
+    """Return who holds a lock of the package manager, as "COMMAND (process PID)", or nothing."""
+    for name in _DNF_LOCKS:
+        # dnf writes who it is; what a dead one has left does not count
+        number = Path(name).read_text(encoding="ascii").strip() if Path(name).is_file() else ""
+        if number.isdigit() and Path("/proc", number).is_dir():
+            return _process(number)
     inodes = {str(Path(name).stat().st_ino) for name in _LOCKS if Path(name).exists()}
     return holder_of(Path("/proc/locks").read_text(encoding="ascii"), inodes)
 
@@ -109,11 +138,16 @@ def holder_of(locks: str, inodes: set[str]) -> str:
     for line in locks.splitlines():
         found = re.match(r"\d+: (?:POSIX|OFDLCK|FLOCK) +\S+ +WRITE +(\d+) \S+:(\d+) ", line)
         if found and found.group(2) in inodes:
-            command = Path("/proc", found.group(1), "cmdline")
-            words = command.read_bytes().split(b"\0") if command.exists() else []
-            name = b" ".join(words[:3]).decode(errors="replace").strip()
-            return f"{name or 'a process'} (process {found.group(1)})"
+            return _process(found.group(1))
     return ""
+
+
+def _process(number: str) -> str:
+    """Return a process as "COMMAND (process PID)"."""
+    command = Path("/proc", number, "cmdline")
+    words = command.read_bytes().split(b"\0") if command.exists() else []
+    name = b" ".join(words[:3]).decode(errors="replace").strip()
+    return f"{name or 'a process'} (process {number})"
 
 
 def checksum(file: str) -> str:

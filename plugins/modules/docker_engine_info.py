@@ -23,12 +23,13 @@ options:
     type: dict
     default: {}
   support:
-    description: Other packages that must be there.
-    type: list
-    elements: str
-    default: []
+    description: Other packages that must be there, by the C(ID) of C(/etc/os-release).
+    type: dict
+    default: {}
   versions:
-    description: For some packages the version that they must have, as a shell pattern.
+    description:
+      - For some packages the version that they must have, as a shell pattern; by the C(ID) of
+        C(/etc/os-release).
     type: dict
     default: {}
   conflicts:
@@ -72,7 +73,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 os:
-  description: The operating system - V(id), V(like), V(version), V(codename) and V(name).
+  description:
+    - The operating system - V(id), V(like), V(version), V(codename) and V(name), and the machine's V(architecture)
+      as Debian calls it.
   returned: always
   type: dict
 packages:
@@ -96,7 +99,17 @@ engine_packages:
   type: list
   elements: str
 not_held:
-  description: Those of O(packages) that are not on hold.
+  description: Those of O(packages) that dpkg does not have on hold.
+  returned: always
+  type: list
+  elements: str
+exact:
+  description: What locks the installed ones of O(packages) at their versions, as dnf's versionlock wants it.
+  returned: always
+  type: list
+  elements: str
+locks:
+  description: The entries of dnf's versionlock that stand in the role's block.
   returned: always
   type: list
   elements: str
@@ -139,6 +152,7 @@ lock_holder:
   type: str
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -149,17 +163,21 @@ from ansible_collections.moorage.stacks.plugins.module_utils import engine_host
 def look(given: dict[str, Any]) -> dict[str, Any]:
     """Return everything that the documentation above promises."""
     system = engine_host.operating_system(Path("/etc/os-release").read_text(encoding="utf-8"))
-    engine = given["packages"].get(system["id"], [])
-    wanted, versions = [*engine, *given["support"]], given["versions"]
-    known = engine_host.packages([*wanted, *given["conflicts"]])
+    machine = engine_host.architecture(os.uname().machine)
+    engine, support = (given[key].get(system["id"], []) for key in ("packages", "support"))
+    wanted, versions = [*engine, *support], given["versions"].get(system["id"], {})
+    known = engine_host.packages([*wanted, *given["conflicts"]], system)
+    joint = "=" if engine_host.is_debian(system) else "-"
     installed = {name: package.version for name, package in known.items() if package.installed}
     return {
-        "os": system,
+        "os": {**system, "architecture": machine},
         "packages": installed,
-        "install": [f"{name}={versions[name]}" if name in versions else name for name in wanted],
+        "install": [f"{name}{joint}{versions[name]}" if name in versions else name for name in wanted],
         "reasons": engine_host.missing(wanted, versions, known),
         "engine_packages": engine,
         "not_held": [name for name in engine if name not in known or not known[name].held],
+        "exact": [f"{name}-{installed[name]}.*" for name in engine if name in installed],
+        "locks": engine_host.locks(),
         "conflicts": [name for name in given["conflicts"] if name in installed],
         "files": {file: engine_host.checksum(file) for file in given["files"]},
         "users": engine_host.outside_group(given["users"], given["group"]),
@@ -175,7 +193,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "packages": {"type": "dict", "default": {}},
-            "support": {"type": "list", "elements": "str", "default": []},
+            "support": {"type": "dict", "default": {}},
             "versions": {"type": "dict", "default": {}},
             "conflicts": {"type": "list", "elements": "str", "default": []},
             "files": {"type": "list", "elements": "path", "default": []},

@@ -1,4 +1,4 @@
-"""The engine from Docker's repository: where it came from, its version, and how that is changed."""
+"""The engine from Docker's repository, on both Debians: where it came from, and repositories that are refused."""
 
 from __future__ import annotations
 
@@ -7,92 +7,67 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from molecule.conftest import Converge
+    from collections.abc import Callable
+
+    from molecule.upstream.tests.conftest import Bring
 
 SOURCES = "/etc/apt/sources.list.d/docker.sources"
 PACKAGES = ["docker-ce", "docker-ce-cli", "containerd.io", "docker-buildx-plugin", "docker-compose-plugin"]
+SUITES = {"13": "trixie", "12": "bookworm"}
+VENDOR = "https://download.docker.com"
 
 
-def engine_version(host: Any) -> str:
-    """Return the version that runs, not the one that is installed."""
-    with host.sudo():
-        return str(host.check_output("docker version --format '{{.Server.Version}}'"))
-
-
-def test_the_repository_is_signed_and_the_only_entry(host: Any) -> None:
+def test_the_repository_is_dockers_signed_and_the_only_entry(host: Any) -> None:
     text = host.file(SOURCES).content_string
+    suite = SUITES[host.system_info.release.split(".")[0]]
 
-    assert "URIs: http://127.0.0.1:8001/linux/debian\n" in text
-    assert "Suites: trixie\nComponents: stable\nSigned-By: /etc/apt/keyrings/docker.asc\n" in text
+    assert f"URIs: {VENDOR}/linux/debian\nSuites: {suite}\n" in text
+    assert "Components: stable\n" in text
+    assert "Signed-By: /etc/apt/keyrings/docker.asc\n" in text
     assert not host.file("/etc/apt/sources.list.d/docker.list").exists
     with host.sudo():
         assert host.run("apt-get update").rc == 0
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_the_packages_are_installed_and_held(host: Any, name: str) -> None:
-    assert host.package(name).is_installed
+def test_the_packages_are_dockers_and_held(host: Any, name: str) -> None:
+    assert "https://download.docker.com/linux/debian" in host.check_output("apt-cache policy %s", name)
     assert host.check_output("dpkg-query --show --showformat '${db:Status-Want}' %s", name) == "hold"
 
 
-def test_the_distributions_engine_is_gone_and_its_data_is_kept(host: Any) -> None:
-    assert not host.package("docker.io").is_installed
-    with host.sudo():
-        assert "precious" in host.check_output("docker volume ls --quiet")
-
-
 def test_the_wanted_version_runs(host: Any) -> None:
-    assert engine_version(host) == "28.5.1+dfsg1"
-    assert host.package("docker-ce").version == "5:28.5.1-1~debian.13~trixie"
-
-
-def test_an_upgrade_of_the_system_leaves_the_engine(host: Any) -> None:
     with host.sudo():
-        plan = host.check_output("apt-get upgrade --simulate")
-
-    assert "Inst docker-ce" not in plan
-
-
-def test_the_pin_alone_keeps_the_version(host: Any) -> None:
-    policy = host.check_output("apt-cache policy docker-ce")
-
-    assert "Candidate: 5:28.5.1-1~debian.13~trixie" in policy
-    assert "5:28.5.2-1~debian.13~trixie" in policy
+        assert host.check_output("docker version --format '{{.Server.Version}}'") == "26.1.4+dfsg1"
+    assert host.package("docker-ce").version.startswith("5:26.1.4-1~debian.1")
 
 
-@pytest.mark.parametrize("version", ["28.5.2", "28.5.1"])
-def test_another_version_is_installed_and_runs(host: Any, converge: Converge, version: str) -> None:
-    done = converge(version=version)
-    again = converge(version=version)
-
-    assert done.returncode == 0, done.stdout
-    assert engine_version(host) == f"{version}+dfsg1"
-    assert "changed=0" in again.stdout
+# what is wrong with a repository, and what is said of it
+REFUSED = {
+    "stranger": ("is not signed.", "do not trust it before you know why. Nothing was changed."),
+    "expired": ("is expired (invalid since", "or the host's clock is wrong. Nothing was changed."),
+}
 
 
-def test_a_version_that_is_not_there_is_an_error(host: Any, converge: Converge) -> None:
-    done = converge(version="99.1")
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_repository_that_is_not_to_be_trusted_changes_nothing(
+    bring: Bring, state: Callable[[], str], name: str
+) -> None:
+    before = state()
 
-    assert done.returncode != 0
-    assert "docker-ce is at 5:28.5.1-1~debian.13~trixie, wanted is 5:99.1*" in " ".join(done.stdout.split())
-    assert engine_version(host) == "28.5.1+dfsg1"
-    assert converge().returncode == 0
-
-
-def test_another_source_is_refused_without_consent(host: Any, converge: Converge) -> None:
-    done = converge(docker_engine_source="distribution", docker_engine_replace_packages=False)
-
-    assert done.returncode != 0
-    assert "the host has containerd.io, docker-buildx-plugin, docker-ce" in " ".join(done.stdout.split())
-    assert host.package("docker-ce").is_installed
-
-
-def test_a_repository_that_does_not_answer_names_both_ways_out(host: Any, converge: Converge) -> None:
-    done = converge(repository="http://127.0.0.1:9/linux", docker_engine_support_packages=["tree"])
+    done = bring(docker_engine_upstream_url=f"{VENDOR}/{name}/linux", version="26.1.5")
     text = " ".join(done.stdout.split())
 
     assert done.returncode != 0
-    assert "Can the host reach http://127.0.0.1:9/linux/debian?" in text
-    assert "docker_engine_source: distribution does without" in text
-    assert engine_version(host) == "28.5.1+dfsg1"
-    assert converge().returncode == 0
+    assert all(words in text for words in REFUSED[name]), text
+    assert "changed=0" in text
+    assert state() == before
+
+
+def test_a_key_that_is_not_the_expected_one_changes_nothing(bring: Bring, state: Callable[[], str]) -> None:
+    before = state()
+
+    done = bring(docker_engine_upstream_key_checksum=f"sha256:{'0' * 64}")
+
+    assert done.returncode != 0
+    assert "checksum" in done.stdout
+    assert state() == before

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
+import pytest
 from ansible_collections.moorage.stacks.plugins.module_utils import engine_host
 from ansible_collections.moorage.stacks.plugins.module_utils.engine_host import Package
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_operating_system() -> None:
@@ -66,3 +73,43 @@ def test_accounts() -> None:
     assert engine_host.unknown_users(["root", "no-such-account"]) == ["no-such-account"]
     assert engine_host.outside_group(["root", "no-such-account"], "root") == ["no-such-account"]
     assert engine_host.outside_group(["root"], "no-such-group") == ["root"]
+
+
+RPM = """docker-ce\t3:28.5.2-1.el9\tinstall\tinstalled
+package docker-ce-cli is not installed
+containerd.io\t1.7.28-2.el9\tinstall\tinstalled
+"""
+
+
+def test_packages_of_rpm() -> None:
+    assert engine_host.parse_packages(RPM) == {
+        "docker-ce": Package("3:28.5.2-1.el9", held=False, installed=True),
+        "containerd.io": Package("1.7.28-2.el9", held=False, installed=True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("identity", "like", "debian"),
+    [("debian", "", True), ("ubuntu", "debian", True), ("rhel", "fedora", False), ("rocky", "rhel centos", False)],
+)
+def test_which_systems_have_dpkg(identity: str, like: str, debian: bool) -> None:
+    assert engine_host.is_debian({"id": identity, "like": like}) is debian
+
+
+def test_the_entries_of_dnfs_locks_that_are_the_roles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "versionlock.list"
+    monkeypatch.setattr(engine_host, "_VERSIONLOCK", file)
+    assert engine_host.locks() == []
+
+    file.write_text("kernel-0:5.14*\n# BEGIN docker_engine\ndocker-ce-3:28.5.2*\n# END docker_engine\nvim-2:9*\n")
+    assert engine_host.locks() == ["docker-ce-3:28.5.2*"]
+
+
+def test_dnf_says_itself_who_holds_its_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "metadata_lock.pid"
+    monkeypatch.setattr(engine_host, "_DNF_LOCKS", (str(file),))
+    file.write_text(f"{os.getpid()}\n")
+    assert engine_host.lock_holder().endswith(f"(process {os.getpid()})")
+
+    file.write_text("999999999\n")
+    assert engine_host.lock_holder() == ""
