@@ -29,6 +29,7 @@ _LOCKS = (
 # what Debian calls a machine's architecture
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "ppc64le": "ppc64el"}
 _DNF_LOCKS = ("/var/cache/dnf/metadata_lock.pid", "/var/cache/dnf/download_lock.pid", "/var/lib/dnf/rpmdb_lock.pid")
+_OS_RELEASE = Path("/etc/os-release")
 _VERSIONLOCK = Path("/etc/dnf/plugins/versionlock.list")
 _RPM_FORMAT = r"%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\tinstall\tinstalled\n"
 _DPKG_FORMAT = r"${Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\n"
@@ -56,6 +57,11 @@ def operating_system(text: str) -> dict[str, str]:
     }
 
 
+def this_system() -> dict[str, str]:
+    """Return what this host's /etc/os-release says."""
+    return operating_system(_OS_RELEASE.read_text(encoding="utf-8"))
+
+
 def architecture(machine: str) -> str:
     """Return Debian's name of what `uname --machine` says."""
     return _ARCHITECTURES.get(machine, machine)
@@ -76,12 +82,12 @@ def parse_packages(text: str) -> dict[str, Package]:
     }
 
 
-def packages(names: Iterable[str], system: Mapping[str, str]) -> dict[str, Package]:
+def packages(names: Iterable[str]) -> dict[str, Package]:
     """Return those of the named packages that the system's package manager knows; none where there is none."""
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    if is_debian(system):
+    if is_debian(this_system()):
         return parse_packages(run(["dpkg-query", "--show", "--showformat", _DPKG_FORMAT, *wanted])[1])
     return parse_packages(run(["rpm", "--query", "--queryformat", _RPM_FORMAT, *wanted])[1])
 

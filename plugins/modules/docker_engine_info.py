@@ -162,11 +162,11 @@ from ansible_collections.moorage.stacks.plugins.module_utils import engine_host
 
 def look(given: dict[str, Any]) -> dict[str, Any]:
     """Return everything that the documentation above promises."""
-    system = engine_host.operating_system(Path("/etc/os-release").read_text(encoding="utf-8"))
+    system = engine_host.this_system()
     machine = engine_host.architecture(os.uname().machine)
     engine, support = (given[key].get(system["id"], []) for key in ("packages", "support"))
     wanted, versions = [*engine, *support], given["versions"].get(system["id"], {})
-    known = engine_host.packages([*wanted, *given["conflicts"]], system)
+    known = engine_host.packages([*wanted, *given["conflicts"]])
     joint = "=" if engine_host.is_debian(system) else "-"
     installed = {name: package.version for name, package in known.items() if package.installed}
     return {
