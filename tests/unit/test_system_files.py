@@ -34,7 +34,7 @@ SYSTEMS: dict[str, dict[str, str]] = {
     "rhel9": {"id": "rhel", "version": "9.6", "codename": ""},
     "rocky9": {"id": "rocky", "version": "9.6", "codename": ""},
 }
-FILES = ("repository", "pins", "daemon.json", "places.yml")
+FILES = ("repository", "pins", "daemon.json", "places.json")
 # docs.docker.com/engine/install/{debian,ubuntu,rhel,centos}, read on 2026-11-22 (repository docker/docs)
 PACKAGES = ["docker-ce", "docker-ce-cli", "containerd.io", "docker-buildx-plugin", "docker-compose-plugin"]
 DOWNLOADS = "https://download.docker.com/linux"
@@ -109,8 +109,8 @@ def play() -> dict[str, Any]:
             },
             {
                 "ansible.builtin.copy": {
-                    "content": "{{ places | to_nice_yaml(sort_keys=false) }}",
-                    "dest": f"{target}places.yml",
+                    "content": "{{ places | to_nice_json }}",
+                    "dest": f"{target}places.json",
                 },
                 "vars": {"places": places},
             },
@@ -134,7 +134,7 @@ def test_the_files_of_a_system_are_the_kept_ones(
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_packages_and_key_are_the_documented_ones(name: str) -> None:
-    places = yaml.safe_load((GOLDEN / name / "places.yml").read_text())
+    places = json.loads((GOLDEN / name / "places.json").read_text())
     folder = {"rocky": "centos"}.get(SYSTEMS[name]["id"], SYSTEMS[name]["id"])
 
     assert places["packages"] == PACKAGES
@@ -154,7 +154,7 @@ def test_apts_entry_is_the_documented_one(name: str) -> None:
         "Architectures": "amd64",
         "Signed-By": "/etc/apt/keyrings/docker.asc",
     }
-    places = yaml.safe_load((GOLDEN / name / "places.yml").read_text())["files"]
+    places = json.loads((GOLDEN / name / "places.json").read_text())["files"]
     assert places["sources"] == "/etc/apt/sources.list.d/docker.sources"
     assert places["key"] == entry["Signed-By"]
 
@@ -169,7 +169,7 @@ def stanza(file: Path) -> dict[str, str]:
 def test_dnfs_entry_is_the_documented_one_with_a_key_of_its_own(name: str, folder: str) -> None:
     parser = configparser.RawConfigParser()
     parser.read(GOLDEN / name / "repository")
-    places = yaml.safe_load((GOLDEN / name / "places.yml").read_text())["files"]
+    places = json.loads((GOLDEN / name / "places.json").read_text())["files"]
 
     assert parser.sections() == ["docker-ce-stable"]
     assert dict(parser["docker-ce-stable"]) == {

@@ -1,4 +1,4 @@
-"""The engine from Docker's repository, on both Debians: where it came from, and repositories that are refused."""
+"""The engine from Docker's repository, on Debian 12 and 13: where it came from, and repositories that are refused."""
 
 from __future__ import annotations
 
