@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What nvidia_runtime writes on each supported system, rendered by Ansible itself and kept as golden files.
 
-The golden files were compared by hand with NVIDIA's installation guide of the container toolkit (repository's address,
+The golden files hold what is documented in NVIDIA's installation guide of the container toolkit (repository's address,
 key, `Suites: /`, dnf's file) and of the driver (packages); no such system but Debian 13 was at hand to run them on.
 """
 
