@@ -86,7 +86,13 @@ def site(tmp_path_factory: pytest.TempPathFactory, quick: StackCopy) -> Iterator
 
 @contextlib.contextmanager
 def serving(
-    factory: pytest.TempPathFactory, entry: dict[str, Any], given: dict[str, str], quick: Path | None = None
+    factory: pytest.TempPathFactory,
+    entry: dict[str, Any],
+    given: dict[str, str],
+    quick: Path | None = None,
+    *,
+    system: str = "debian13",
+    source: str = "distribution",
 ) -> Iterator[Site]:
     """Have a bare server and an inventory that names it, for one stack.
 
@@ -96,17 +102,19 @@ def serving(
             the name.
         given: The secrets that a user must give.
         quick: The copy of the stack that changes start from; left out, one is made.
+        system: The server's operating system.
+        source: Where its engine comes from.
     """
     stack = entry["name"]
     quick = quick or StackCopy(factory.mktemp("quick"), STACKS / stack).quick().path
     kept = os.environ.get(KEEP, "")
     folder = Path(kept).absolute() if kept else factory.mktemp("site")
     name = folder.name if kept else f"test-{os.getpid()}-{next(_numbers)}"
-    started = lab.up(names=[name], images=[stack])
+    started = lab.up(names=[name], images=[stack], operating_system=system)
     (host,) = started.hosts
     door = Door(folder, folder / "inventory", folder / "vault-password", factory.mktemp("run", numbered=True))
     if not door.inventory.exists():
-        write_inventory(door, name, host.address, str(login(started)["identity_file"]), entry, given)
+        write_inventory(door, name, host.address, str(login(started)["identity_file"]), entry, given, source)
     project = yaml.safe_load((STACKS / stack / "compose.yaml").read_text()).get("name", stack)
     try:
         yield Site(Server(name, host.address, host.container, project), door, quick, stack)
@@ -122,6 +130,7 @@ def write_inventory(
     key: str,
     entry: dict[str, Any] | None = None,
     given: dict[str, str] | None = None,
+    source: str = "distribution",
 ) -> None:
     """Write an inventory of one server that runs a stack, with the secrets that a user must give."""
     entry = entry or {"name": PROJECT}
@@ -129,7 +138,7 @@ def write_inventory(
         "ansible_user": "deploy",
         "ansible_ssh_private_key_file": key,
         "ansible_python_interpreter": "/usr/bin/python3",
-        "docker_engine_source": "distribution",
+        "docker_engine_source": source,
         "moorage_stacks": [entry],
     }
     (door.inventory / VAULT).parent.mkdir(parents=True)
