@@ -60,6 +60,20 @@ def _meet(one: str, other: str) -> bool:
     return one == other or one in _EVERYWHERE or other in _EVERYWHERE
 
 
+def _https_port(subject: Subject) -> Iterator[Found]:
+    for name, gateway in subject.block.get("gateways", {}).items():
+        tls, body = gateway.get("tls", {}), subject.services.get(gateway["service"])
+        mode = tls.get("mode", "none")
+        if mode == "none" or body is None or body.get("network_mode") == "host":
+            continue
+        ports = {str(port["target"]): str(port.get("published", "")) for port in body.get("ports") or []}
+        place, https, plain = f"x-moorage.gateways.{name}.tls", str(tls.get("listen", 443)), gateway.get("listen", 80)
+        if not ports.get(https):
+            yield place, f"{gateway['service']} does not publish port {https}: nobody reaches it by HTTPS"
+        if mode == "acme" and ports.get(str(plain)) != "80":
+            yield place, f"{gateway['service']} does not publish its port {plain} as 80, where ACME's servers ask"
+
+
 def _version(subject: Subject) -> Iterator[Found]:
     if any("version" in document for document in subject.folder.documents.values()):
         yield "version", "Compose reads it no more, and warns at every call"
@@ -92,6 +106,10 @@ RULES = (
     Rule(
         "same-port", ERROR, "Two services publish the same port of the host: the second does not start.",
         "give one of them another port", _same_port, of_stack=True,
+    ),
+    Rule(
+        "https-port", WARNING, "A gateway serves HTTPS on a port that is not published, or ACME cannot reach it.",
+        'publish them, such as ["80:80", "443:443"], or waive it with a reason', _https_port, of_stack=True,
     ),
     Rule(
         "obsolete-version", WARNING, "The Compose file has a `version:`.", "remove the line", _version, of_stack=True,

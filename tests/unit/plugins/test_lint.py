@@ -140,6 +140,15 @@ def test_a_sound_service_has_no_finding(tmp_path: Path) -> None:
 PORT = {**APP, "ports": ["8080:80"]}
 
 
+def https(mode: str, *ports: str) -> Body:
+    """A stack whose gateway serves HTTPS and publishes these ports."""
+    tls = {"mode": mode, **({"acme": {"terms_accepted": True}} if mode == "acme" else {})}
+    gateway = {"service": "web", "server_names": ["example.com"], "tls": tls}
+    volumes = ["./generated/main:/etc/gateway:ro"]
+    body = {**APP, "ports": list(ports), "volumes": volumes}
+    return {"x-moorage": {"gateways": {"main": gateway}}, "services": {"web": body}}
+
+
 @pytest.mark.parametrize(
     ("rule", "bad", "good"),
     [
@@ -153,9 +162,11 @@ PORT = {**APP, "ports": ["8080:80"]}
             {"services": {"a": PORT, "b": {**APP, "ports": ["127.0.0.1:8080:80"]}}},
             {"services": {"a": PORT, "b": {**APP, "ports": ["8080:80/udp"]}}},
         ),
+        ("https-port", https("self-signed", "80:80"), https("self-signed", "8443:443")),
+        ("https-port", https("acme", "8080:80", "443:443"), https("acme", "80:80", "443:443")),
         ("obsolete-version", {"version": "3.8", "services": {"a": APP}}, {"services": {"a": APP}}),
     ],
-    ids=["same-port", "same-port-address", "obsolete-version"],
+    ids=["same-port", "same-port-address", "https-port", "https-port-acme", "obsolete-version"],
 )
 def test_a_rule_of_stacks(tmp_path: Path, rule: str, bad: Body, good: Body) -> None:
     assert rule in ids(folder(tmp_path / "bad", bad))
@@ -221,7 +232,7 @@ def test_a_waiver_is_for_its_service_and_tells_its_reason(tmp_path: Path) -> Non
 
 
 def test_every_rule_is_proved_here() -> None:
-    own = {"lost-x-moorage", "no-dockerignore", "stale-document", "same-port", "obsolete-version"}
+    own = {"lost-x-moorage", "no-dockerignore", "stale-document", "same-port", "https-port", "obsolete-version"}
     proved = {row[0] for row in SERVICES} | own | {"single-stage-build", "moving-base-image"}
     assert proved == {rule.id for rule in lint.RULES}
     assert len({rule.id for rule in lint.RULES}) == len(lint.RULES)
