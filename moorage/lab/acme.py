@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moorage.lab import base_image, build
-from moorage.lab.errors import FAILED, LabError
-from moorage.lab.process import Progress, attempt, docker, silent
+from moorage.lab.process import Progress, docker, silent, wait_until_it_answers
 from moorage.lab.settings import Settings
 from moorage.lab.state import locked
 
@@ -90,7 +88,13 @@ def start(
     template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     address = docker("inspect", "--format", template, container, what="Asking for its address").strip()
     server = AcmeServer(container, address)
-    _wait(server)
+    wait_until_it_answers(
+        "The lab's ACME server",
+        container,
+        lambda: bool(server.authority()),
+        START_SECONDS,
+        "Remove the host with `moorage lab down` and start again.",
+    )
     server.lead(names, host.address)
     # not renamed over: Docker has bound the file into the container
     known = f"hosts=$(awk '$2 != \"{NAME}\"' /etc/hosts); printf '%s\\n' \"$hosts\" '{address} {NAME}' > /etc/hosts"
@@ -118,22 +122,3 @@ def remove(hosts: Sequence[str]) -> None:
     """Remove the servers of these hosts."""
     if found := containers_of(hosts):
         docker("rm", "--force", *found, what="Removing the lab's ACME server")
-
-
-def _wait(server: AcmeServer) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            server.authority()
-        except OSError:
-            time.sleep(0.1)  # not listening yet
-        else:
-            return
-    log = attempt(["docker", "logs", "--tail", "10", server.container])
-    raise LabError(
-        f"The lab's ACME server did not answer within {START_SECONDS} seconds.",
-        key=server.container,
-        found=(log.stdout + log.stderr).decode(errors="replace"),
-        fix="Remove the host with `moorage lab down` and start again.",
-        exit_code=FAILED,
-    )

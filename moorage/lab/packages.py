@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import socket
-import time
 from typing import TYPE_CHECKING
 
 from moorage.lab import base_image, build, certificates
-from moorage.lab.errors import FAILED, LabError
-from moorage.lab.process import Progress, attempt, docker
+from moorage.lab.process import Progress, attempt, docker, wait_until_it_answers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,24 +48,15 @@ def ensure(settings: Settings, progress: Progress) -> None:
         docker("rm", "--force", name, what="Replacing the lab's package server")
     progress("Starting the lab's package server")
     docker(*run_arguments(settings, image, certificates.folder(settings)), what="Starting the lab's package server")
-    wait(settings)
-
-
-def wait(settings: Settings) -> None:
-    """Wait until the server takes connections."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection((settings.packages_address, PORT), timeout=5).close()
-        except OSError:
-            time.sleep(0.1)  # not listening yet
-        else:
-            return
-    log = attempt(["docker", "logs", "--tail", "10", settings.packages_container])
-    raise LabError(
-        f"The lab's package server did not answer within {START_SECONDS} seconds.",
-        key=settings.packages_container,
-        found=(log.stdout + log.stderr).decode(errors="replace"),
-        fix="Remove it with `moorage lab down --all` and start again.",
-        exit_code=FAILED,
+    wait_until_it_answers(
+        "The lab's package server",
+        name,
+        lambda: _listens(settings),
+        START_SECONDS,
+        "Remove it with `moorage lab down --all` and start again.",
     )
+
+
+def _listens(settings: Settings) -> bool:
+    socket.create_connection((settings.packages_address, PORT), timeout=5).close()
+    return True

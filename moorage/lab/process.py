@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -101,3 +104,29 @@ def is_installed(program: str) -> bool:
     """Whether a program is on the search path (or in the system's sbin folders)."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
     return shutil.which(program, path=path) is not None
+
+
+def wait_until_it_answers(what: str, container: str, answers: Callable[[], bool], seconds: float, fix: str) -> None:
+    """Wait until a server in a container answers.
+
+    Args:
+        what: What it is called.
+        container: Its container.
+        answers: Whether it does now; an `OSError` or a broken answer means that it does not yet.
+        seconds: For how long it may not.
+        fix: What to do when it stays away.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if answers():
+                return
+        time.sleep(0.1)  # not listening yet
+    log = attempt(["docker", "logs", "--tail", "10", container])
+    raise LabError(
+        f"{what} did not answer within {seconds:g} seconds.",
+        key=container,
+        found=(log.stdout + log.stderr).decode(errors="replace"),
+        fix=fix,
+        exit_code=FAILED,
+    )

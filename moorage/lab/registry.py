@@ -5,12 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
-import time
 from typing import TYPE_CHECKING
 
 from moorage.lab import base_image, build, certificates
 from moorage.lab.errors import FAILED, LabError
-from moorage.lab.process import Progress, attempt, docker
+from moorage.lab.process import Progress, attempt, docker, wait_until_it_answers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,20 +82,12 @@ def replace(settings: Settings, progress: Progress) -> None:
 
 def wait(settings: Settings) -> None:
     """Wait until the registry answers."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if Client(settings).status("/v2/") == http.client.OK:
-                return
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.2)  # not listening yet
-    log = attempt(["docker", "logs", "--tail", "10", settings.registry_container])
-    raise LabError(
-        f"The lab's registry did not answer within {START_SECONDS} seconds.",
-        key=settings.registry_container,
-        found=(log.stdout + log.stderr).decode(errors="replace"),
-        fix="Remove it with `moorage lab down --all` and start again.",
-        exit_code=FAILED,
+    wait_until_it_answers(
+        "The lab's registry",
+        settings.registry_container,
+        lambda: Client(settings).status("/v2/") == http.client.OK,
+        START_SECONDS,
+        "Remove it with `moorage lab down --all` and start again.",
     )
 
 
