@@ -101,7 +101,8 @@ def _container(metrics: Metrics, service: str, container: dict[str, Any]) -> Non
     if not state["Running"]:
         return
     path = f"/containers/{container['Id']}/stats?stream=false&one-shot=true"
-    used = engine.call("GET", path, absent=(304, 404, 409)) or {}
+    # 500: its control groups cannot be read, which is no reason to tell nothing of the others
+    used = engine.call("GET", path, absent=(304, 404, 409, 500)) or {}
     memory, processor = used.get("memory_stats") or {}, (used.get("cpu_stats") or {}).get("cpu_usage") or {}
     if "usage" in memory:
         cache = memory["stats"].get("inactive_file", memory["stats"].get("total_inactive_file", 0))
