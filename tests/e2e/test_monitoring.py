@@ -33,7 +33,8 @@ RECEIVER = """
 import http.server
 class Receiver(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
-        print("ALERT", self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
+        alert = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        print(f"ALERT {alert}\\n", end="", flush=True)  # at once: another thread may be printing
         self.send_response(200)
         self.end_headers()
 http.server.ThreadingHTTPServer(("", 9000), Receiver).serve_forever()
